@@ -162,3 +162,18 @@ def test_options_and_paths_are_told_apart():
         {"epochs": 2},
         {"optimizer.name": "sgd"},
     )
+
+
+def test_folds_repeat_the_training_and_have_rows_in_their_order():
+    raw = {"data": {"source": "x"}, "vary": {"model": ["a", "b"]}, "folds": 3}
+    plan = GridPlan.from_dict(raw, source="test")
+    assert (plan.seeds, plan.folds) == ((0,), 3)
+    assert GridPlan.from_dict({**raw, "seeds": [4, 1]}, source="test").seeds == (4, 1)
+    trials = trials_of(plan.variants(), [4, 1], plan.folds)
+    assert [trial.name for trial in trials[:3]] == ["001-a-seed4-fold1", "002-b-seed4-fold1", "003-a-seed4-fold2"]
+    assert trials[0].words == "a, seed 4, fold 1 of 3"
+    rows = [trial.repeat for trial in trials if trial.variant.name == "a"]
+    assert len(set(rows)) == 6
+    assert sorted(rows) == [*sorted(rows[3:]), *sorted(rows[:3])], "seed 1 before seed 4"
+    with pytest.raises(PlanError, match=r"folds: .*1.* must be >= 2"):
+        GridPlan.from_dict({**raw, "folds": 1}, source="test")

@@ -40,7 +40,18 @@ def test_the_keys_of_the_file_are_these(tmp_path: Path):
     values = record_of(tmp_path / "c").to_dict()
     assert list(values) == [
         *("kind", "schema_version", "comparison", "what", "finished", "metric", "seeds", "halving", "data", "trials"),
-        *("trials_to_come", "variants", "pairs", "entries", "chosen", "pareto", "seconds", "environment", "written"),
+        *(
+            "trials_to_come",
+            "variants",
+            "pairs",
+            "entries",
+            "chosen",
+            "pareto",
+            "seconds",
+            "folds",
+            "environment",
+            "written",
+        ),
         *("command", "resume", "why_resume"),
     ]
     trial = [

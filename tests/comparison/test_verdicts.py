@@ -209,3 +209,27 @@ def test_fifteen_variants_are_compared_in_seconds_and_always_alike() -> None:
     among = next(pair for pair in pairs if (pair.a, pair.b) == ("v3", "v8"))
     assert (alone.interval, alone.p_value) == (among.interval, among.p_value)
     assert alone.p_corrected <= among.p_corrected
+
+
+def test_folds_are_rows_with_images_of_their_own_and_groups_in_them_count() -> None:
+    """Five folds of 32 fires: the better variant is found, and a difference made by one fire is not."""
+    rng = np.random.default_rng(1)
+    fires = np.arange(640) // 20
+    names = [f"{i:05}" for i in range(640)]
+
+    def folds(name: str, correct: npt.NDArray[np.bool_]) -> Outcomes:
+        rows = {
+            fold: {names[i]: float(correct[i]) for i in range(640) if fires[i] % 5 == fold - 1} for fold in range(1, 6)
+        }
+        together = {names[i]: str(fires[i]) for i in range(640)}
+        return Outcomes(name, "accuracy", rows, {}, together, "", "folds")
+
+    base = rng.random(640) < 0.8
+    better = base | (rng.random(640) < 0.5)
+    [pair] = compare_pairs([folds("three", base), folds("five", better)], on="test")
+    assert (pair.verdict, pair.seeds, pair.images) == ("b", 5, 640)
+    assert "another seed" not in pair.sentence
+    lucky = base | (fires == 7)
+    [pair] = compare_pairs([folds("three", base), folds("five", lucky)], on="test")
+    assert pair.verdict == "tie"
+    assert "seed" not in pair.sentence

@@ -19,6 +19,7 @@ from headstart.comparison.grid import GridPlan, Trial
 from headstart.comparison.questions import question
 from headstart.comparison.record import read_comparison_record
 from headstart.errors import (
+    DataError,
     DiskFullError,
     HeadstartError,
     Interrupted,
@@ -31,6 +32,7 @@ from headstart.plan.request import Request
 from headstart.prediction.inference_figures import InferenceFigures
 from headstart.reports.comparison.facts import read_comparison_facts
 from headstart.reports.comparison.report import comparison_page
+from headstart.runs.folder import Run
 from headstart.runs.observers import Observer
 from headstart.training.stopping import StopRequest
 from headstart.workflow import trial as trial_module
@@ -404,3 +406,32 @@ def test_learning_rates_are_labelled(image_folder: Path, tmp_path: Path):
     labels = {row.name: row.learning_rate_label.label for row in answer.variants}
     assert set(labels) == {"1e-1", "1e-4"}
     assert labels["1e-4"] in ("sweet spot", "undertrains")
+
+
+def test_folds_test_each_image_once_and_pair_the_variants(image_folder: Path, tmp_path: Path):
+    """Rows of a verdict are folds, on the same images for both variants; the given splits are pooled."""
+    plan = features_only(image_folder, folds=4, seeds=[0], metric="balanced_accuracy")
+    found = compare(plan, out=tmp_path / "c", run_in=here)
+    assert [(trial.seed, trial.fold) for trial in found.trials] == [(0, f"{n}/4") for n in (1, 1, 2, 2, 3, 3, 4, 4)]
+    assert {trial.state for trial in found.trials} == {"done"}
+    runs = [Run(tmp_path / "c" / "trials" / trial.trial) for trial in found.trials]
+    tested = [set(run.data().ids("test")) for run in runs]
+    assert [one == other for one, other in zip(tested[::2], tested[1::2], strict=True)] == [True] * 4
+    assert sum(map(len, tested[::2])) == len(set.union(*tested)) == found.data.test_images == 16
+    assert {run.data().test_source for run in runs} == {f"fold {n} of 4" for n in (1, 2, 3, 4)}
+    [row, _] = found.variants
+    assert (row.seeds_done, row.test.images, row.test.predictions, len(row.test.by_seed)) == (4, 16, 16, 4)
+    assert all((pair.seeds, pair.images) == (4, 16) for pair in found.pairs_on("test"))
+    text = comparison_text(found)
+    assert "folds" in text.splitlines()[2]
+    assert "bal acc" in text.splitlines()[2]
+    assert "on test images (4 folds, each image tested once a seed)" in text or not found.pairs
+    assert comparison_page(read_comparison_facts(tmp_path / "c")).count("seed, fold") == 1
+
+
+def test_a_set_of_one_fold_is_refused_before_any_folder_is_made(image_folder: Path, tmp_path: Path):
+    with pytest.raises(PlanError, match=r"data.val: 'held' and 3 folds are both the test set"):
+        features_only(image_folder, folds=3, data={"source": str(image_folder), "val": "held"})
+    with pytest.raises(DataError, match="16 groups cannot make 17 folds"):
+        compare(features_only(image_folder, folds=17), out=tmp_path / "c", run_in=here)
+    assert not (tmp_path / "c").exists()

@@ -10,6 +10,7 @@ vary:
     plain: {}
     smooth: {optimizer.label_smoothing: 0.1, batch_size: 64}
 seeds: [0, 1, 2]
+folds: 5                                             # instead of one test set: each image is tested once a seed
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from headstart.amounts import count_text
 from headstart.comparison.upgrade import upgraded_grid
 from headstart.errors import PlanError
 from headstart.plan.faults import read_yaml, sentences
+from headstart.plan.fold import MOST_FOLDS, Fold
 from headstart.plan.sections import DataPlan, Section
 
 ComparisonKind: TypeAlias = Literal["models", "strategies", "learning_rates", "grid"]
@@ -54,6 +56,9 @@ class GridPlan(Section):
     """Option or path -> its values, or names of several changes at once. Trials are all combinations."""
     seeds: Annotated[tuple[Annotated[int, Field(ge=0, lt=2**32)], ...], Field(min_length=1)] = (0, 1, 2)
     """Each decides splits, samples, order, augmented views and initial heads; trials of the first seed run first."""
+    folds: Annotated[int, Field(ge=2, le=MOST_FOLDS)] | None = None
+    """Number of folds: every variant is trained once for each fold of all images, on which it is then tested, with
+    every seed. None: one test set."""
     metric: Metric = "accuracy"
     """Metric by which variants are compared, on validation and on test images."""
     halving: Literal["none", "successive"] = "none"
@@ -64,7 +69,8 @@ class GridPlan(Section):
 
     def __repr__(self) -> str:
         varied = ", ".join(f"{len(values)} of {name}" for name, values in self.vary.items())
-        return f"GridPlan({self.what} on {self.data.source}: {varied}, {count_text(len(self.seeds), 'seed')})"
+        folds = "" if self.folds is None else f", {self.folds} folds"
+        return f"GridPlan({self.what} on {self.data.source}: {varied}, {count_text(len(self.seeds), 'seed')}{folds})"
 
     @classmethod
     def from_dict(cls, raw: Any, *, source: str) -> GridPlan:  # noqa: ANN401 - whatever YAML holds
@@ -75,6 +81,8 @@ class GridPlan(Section):
         """
         if not isinstance(raw, dict):
             raise PlanError([f"the file holds {type(raw).__name__}, not a mapping of keys"], source=source)
+        if raw.get("folds") is not None:  # folds repeat the training already
+            raw = {"seeds": [0], **raw}
         try:
             plan = cls.model_validate(raw)
         except ValidationError as error:
@@ -122,6 +130,13 @@ class GridPlan(Section):
         faults += [f"base.{key}: varies already" for key in self.base if key in self.vary]
         if len(set(self.seeds)) < len(self.seeds):
             faults.append(f"seeds: {list(self.seeds)} names a seed twice")
+        if self.folds is not None:
+            given = {"val": self.data.val, "fold": self.data.fold}
+            faults += [
+                f"data.{name}: {value!r} and {self.folds} folds are both the test set; leave one out"
+                for name, value in given.items()
+                if value is not None
+            ]
         for one, other in itertools.combinations(self.vary, 2):
             both = _keys(one, self.vary[one]) & _keys(other, self.vary[other])
             faults += [f"vary: {one} and {other} both set {key}" for key in sorted(both)]
@@ -159,19 +174,43 @@ class Trial:
     seed: int
     share: float = 1.0
     """Of the training images; below 1 in the early rounds of successive halving."""
+    fold: Fold | None = None
+    """The fold on which it is tested; None where all trials share one test set."""
+
+    @property
+    def repeat(self) -> int:
+        """Key of its row among those of its variant: its seed, or a number for each seed and fold, in their order."""
+        return self.seed if self.fold is None else self.seed * (MOST_FOLDS + 1) + self.fold.number
+
+    @property
+    def words(self) -> str:
+        """Its variant, seed and fold as a line says them."""
+        return f"{self.variant.name}, seed {self.seed}" + (f", {self.fold.sentence}" if self.fold else "")
 
     @property
     def name(self) -> str:
         """Name of its folder."""
         safe = _NOT_IN_NAMES.sub("-", self.variant.name).strip("-")[:60] or "variant"
-        part = "" if self.share == 1 else f"-{self.share:.0%}".replace("%", "pc")
+        part = "" if self.fold is None else f"-fold{self.fold.number}"
+        part += "" if self.share == 1 else f"-{self.share:.0%}".replace("%", "pc")
         return f"{self.number:03d}-{safe}-seed{self.seed}{part}"
 
 
-def trials_of(variants: Sequence[Variant], seeds: Sequence[int]) -> list[Trial]:
+def repeats_of(seeds: Sequence[int], folds: int | None) -> list[tuple[int, Fold | None]]:
+    """(seed, fold) of the trials of one variant, in the order of running.
+
+    Args:
+        seeds: Of the comparison.
+        folds: Number of folds, if there are any.
+    """
+    tested = [None] if folds is None else [Fold(number, folds) for number in range(1, folds + 1)]
+    return list(itertools.product(seeds, tested))
+
+
+def trials_of(variants: Sequence[Variant], seeds: Sequence[int], folds: int | None = None) -> list[Trial]:
     """Trials, the first seed of all variants first: half a comparison is a whole one with fewer seeds."""
-    pairs = itertools.product(seeds, variants)
-    return [Trial(number, variant, seed) for number, (seed, variant) in enumerate(pairs, start=1)]
+    pairs = itertools.product(repeats_of(seeds, folds), variants)
+    return [Trial(number, variant, seed, fold=fold) for number, ((seed, fold), variant) in enumerate(pairs, start=1)]
 
 
 def rung_sizes(variants: int) -> list[tuple[float, int]]:

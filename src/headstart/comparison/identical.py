@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from headstart.comparison.outcomes import TrialPredictions
+from headstart.comparison.outcomes import Repeats, TrialPredictions
 from headstart.comparison.trial_record import TrialRecord
 
 PROBE = "probe"
@@ -31,7 +31,9 @@ class Entry:
         return (self.variant, *self.same_model)
 
 
-def entries_of(records: Mapping[str, Mapping[int, TrialRecord]], seconds: Mapping[str, float]) -> list[Entry]:
+def entries_of(
+    records: Mapping[str, Mapping[int, TrialRecord]], seconds: Mapping[str, float], repeats: Repeats = "seeds"
+) -> list[Entry]:
     """Entries, one for each different model, in the order given.
 
     Two variants are one model if they have the same seeds, and in each of them the same probabilities for the same
@@ -40,6 +42,7 @@ def entries_of(records: Mapping[str, Mapping[int, TrialRecord]], seconds: Mappin
     Args:
         records: Variant -> seed -> finished trial.
         seconds: Variant -> time of training; the quickest represents its entry, variants without tuning first.
+        repeats: What the numbers of the trials are.
     """
     families: list[list[str]] = []
     for name in records:
@@ -54,7 +57,7 @@ def entries_of(records: Mapping[str, Mapping[int, TrialRecord]], seconds: Mappin
         tuned = any(record.tuned for record in records[name].values())
         return tuned, seconds.get(name, float("inf"))
 
-    return [_entry(sorted(family, key=cost), records) for family in families]
+    return [_entry(sorted(family, key=cost), records, repeats) for family in families]
 
 
 def probe_seeds(records: Mapping[int, TrialRecord]) -> int:
@@ -62,11 +65,11 @@ def probe_seeds(records: Mapping[int, TrialRecord]) -> int:
     return sum(record.selected == PROBE and bool(record.tuned) for record in records.values())
 
 
-def _entry(names: Sequence[str], records: Mapping[str, Mapping[int, TrialRecord]]) -> Entry:
+def _entry(names: Sequence[str], records: Mapping[str, Mapping[int, TrialRecord]], repeats: Repeats) -> Entry:
     if len(names) == 1:
         return Entry(names[0])
     seeds = len(records[names[0]])
-    of = f"{seeds} of {seeds} seeds" if seeds > 1 else "its only seed"
+    of = f"{seeds} of {seeds} {repeats}" if seeds > 1 else f"its only {repeats[:-1]}"
     probes = [f"{name} selected the linear probe in {of}" for name in names if probe_seeds(records[name]) == seeds]
     return Entry(names[0], tuple(names[1:]), "; ".join(probes) or f"equal predictions in {of}")
 

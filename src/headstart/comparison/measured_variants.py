@@ -38,7 +38,7 @@ class MeasuredVariant:
 
     variant: Variant
     records: dict[int, TrialRecord] = field(default_factory=dict)
-    """Seed -> trial on all training images."""
+    """Seed (or repeat, see `Trial.repeat`) -> trial on all training images."""
     validation: dict[int, TrialPredictions] = field(default_factory=dict)
     """Seed -> predictions for the validation images that all variants share."""
     ends: list[TrialEnd] = field(default_factory=list)
@@ -96,8 +96,8 @@ def measure(comparison: Comparison, plan: GridPlan, known: TrialSchedule) -> dic
         one.has_random_weights |= end.accuracy == "needs download"
         if trial.share == 1.0:
             one.ends.append(end)
-            one.records[trial.seed] = record
-            one.validation[trial.seed] = record.validation
+            one.records[trial.repeat] = record
+            one.validation[trial.repeat] = record.validation
         else:
             one.partial = record
             if end.accuracy == "measured":

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Literal
 
 import numpy as np
 
@@ -14,6 +15,9 @@ from headstart.measures import paired
 from headstart.measures.intervals import share_interval, wilson_interval
 from headstart.measures.paired import Ints
 from headstart.measures.seed_variance import ENOUGH_SEEDS, is_wide_by_seeds
+
+Repeats = Literal["seeds", "folds"]
+"""What the trials of a variant differ in: seeds on one test set, or folds of all images (of one seed or several)."""
 
 BETTER: dict[Metric, float] = {"accuracy": 1.0, "balanced_accuracy": 1.0, "log_loss": -1.0}
 """1 where more is better, -1 where less is."""
@@ -52,7 +56,7 @@ class Outcomes:
     variant: str
     metric: Metric
     by_seed: Mapping[int, Mapping[str, float]]
-    """Seed -> image -> 1 correct, 0 misclassified, or the log loss in nats."""
+    """Seed (or repeat, see `Trial.repeat`) -> image -> 1 correct, 0 misclassified, or the log loss in nats."""
     classes: Mapping[str, str]
     """Image -> class, so that every class counts the same in balanced accuracy. Empty for other metrics."""
     groups: Mapping[str, str] = field(default_factory=dict)
@@ -60,6 +64,8 @@ class Outcomes:
     method: str = ""
     """How the images were classified, in words, such as `out of fold in train`: only figures that were obtained in the
     same way are compared."""
+    repeats: Repeats = "seeds"
+    """What its rows are."""
 
     def __post_init__(self) -> None:
         """Check that every seed has at least one image, with a finite value.
@@ -104,7 +110,7 @@ class VariantMetrics:
     predictions: int
     """Images times seeds."""
     by_seed: tuple[float, ...]
-    """Accuracies, in the order of the seeds' numbers."""
+    """Accuracies, in the order of the seeds' numbers; with folds one for each fold of each seed."""
     value: float
     """Of the metric by which variants are compared; so are the next two."""
     value_interval: tuple[float, float]
@@ -113,7 +119,13 @@ class VariantMetrics:
     """Number of seeds to use where too few make an interval too wide; None where they are enough."""
 
 
-def outcomes_of(variant: str, trials: Mapping[int, TrialPredictions], metric: Metric, method: str = "") -> Outcomes:
+def outcomes_of(
+    variant: str,
+    trials: Mapping[int, TrialPredictions],
+    metric: Metric,
+    method: str = "",
+    repeats: Repeats = "seeds",
+) -> Outcomes:
     """Values of `metric` of a variant's trials.
 
     Args:
@@ -121,6 +133,7 @@ def outcomes_of(variant: str, trials: Mapping[int, TrialPredictions], metric: Me
         trials: Seed -> predictions of that trial.
         metric: By which variants are compared.
         method: How the images were classified.
+        repeats: What the keys of `trials` are.
     """
     by_seed = {
         seed: dict(zip(of.images, map(float, of.log_loss if metric == "log_loss" else of.correct), strict=True))
@@ -131,7 +144,7 @@ def outcomes_of(variant: str, trials: Mapping[int, TrialPredictions], metric: Me
         for of in trials.values():
             classes.update(zip(of.images, of.labels, strict=True))
     groups = {image: group for of in trials.values() for image, group in of.groups.items()}
-    return Outcomes(variant, metric, by_seed, classes, groups, method)
+    return Outcomes(variant, metric, by_seed, classes, groups, method, repeats)
 
 
 def values_by_seed(outcomes: Outcomes, images: Sequence[str]) -> dict[int, Doubles]:

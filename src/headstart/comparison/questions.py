@@ -35,6 +35,7 @@ def question(
     seeds: Sequence[int] | None = None,
     metric: Metric = "accuracy",
     halving: Any = "none",  # noqa: ANN401 - checked by the plan
+    folds: int | None = None,
     extent: Any = "full",  # noqa: ANN401 - checked here
 ) -> GridPlan:
     """Plan of one of the usual comparisons.
@@ -45,9 +46,10 @@ def question(
         values: Names of networks or strategies, or learning rates as text; the usual ones if empty.
         data: Further options of the data, such as limit_train.
         base: Options of `train` that all trials share.
-        seeds: Seeds; 0, 1 and 2 if None, 0 alone if quick.
+        seeds: Seeds; 0, 1 and 2 if None, 0 alone if quick or with folds.
         metric: By which variants are compared.
         halving: none or successive.
+        folds: Number of folds of all images; None: one test set.
         extent: full, or quick: few images, pixels and epochs where not given.
 
     Raises:
@@ -75,9 +77,10 @@ def question(
         "data": part,
         "base": shared,
         "vary": {varied: chosen},
-        "seeds": list(seeds if seeds is not None else range(1 if extent == "quick" else DEFAULT_SEEDS)),
+        "seeds": list(seeds if seeds is not None else range(1 if extent == "quick" or folds else DEFAULT_SEEDS)),
         "metric": metric,
         "halving": halving,
+        "folds": folds,
     }
     return GridPlan.from_dict(raw, source="the question")
 

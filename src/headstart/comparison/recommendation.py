@@ -163,7 +163,7 @@ def _why(chosen: Outcomes, best: Outcomes, ranked: Sequence[Outcomes], standing:
     clauses = [
         f"{best.variant} has the best {metric.replace('_', ' ')} on the {len(best.images):,} validation images, "
         f"{_level(estimate, metric)}, over {_seeds(best)}",
-        f"too few seeds: use {estimate.seeds_needed}" if estimate.seeds_needed else "",
+        f"too few {best.repeats}: use {estimate.seeds_needed}" if estimate.seeds_needed else "",
         f"significantly better than {beaten}" if beaten else "",
         f"tied with {', '.join(tied)}" if tied else "",
         f"{chosen.variant}, {_level(estimate_of(chosen), metric)}, is the cheapest of them"
@@ -194,4 +194,4 @@ def _level(estimate: Estimate, metric: Metric) -> str:
 
 
 def _seeds(of: Outcomes) -> str:
-    return "1 seed" if len(of.by_seed) == 1 else f"{len(of.by_seed)} seeds"
+    return f"1 {of.repeats[:-1]}" if len(of.by_seed) == 1 else f"{len(of.by_seed)} {of.repeats}"

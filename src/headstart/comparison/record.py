@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from headstart.comparison.grid import ComparisonKind, Metric
 from headstart.comparison.identical import Entry
 from headstart.comparison.learning_rate_labels import LearningRateLabel
-from headstart.comparison.outcomes import VariantMetrics
+from headstart.comparison.outcomes import Repeats, VariantMetrics
 from headstart.comparison.recommendation import Recommendation
 from headstart.comparison.verdicts import Pair, Role
 from headstart.errors import RunError
@@ -64,6 +64,8 @@ class TrialResult:
     rung: float
     """Share of the training images that it used; below 1 in the early rounds of successive halving."""
     state: Literal["to_come", "done", "failed"]
+    fold: str | None = None
+    """The fold on which it is tested, such as 2/5."""
     accuracy_status: AccuracyStatus | None = None
     """None unless it is done."""
     test_accuracy: float | None = None
@@ -116,7 +118,7 @@ class VariantResult:
     model: str | None
     weights: str
     seeds_done: int
-    """Number of seeds whose trials on all training images are done."""
+    """Number of seeds, or of folds of all seeds, whose trials on all training images are done."""
     selected_probe: ProbeSelections | None
     """None where nothing was fine-tuned."""
     validation_method: str | None
@@ -188,6 +190,8 @@ class ComparisonRecord:
     pareto: ParetoFronts
     seconds: float
     """Of all trials."""
+    folds: int | None = None
+    """Number of folds; None where all trials share one test set."""
     environment: Environment | None = None
     """Versions, machine and command when it began; None if unknown."""
     written: str = ""
@@ -202,6 +206,11 @@ class ComparisonRecord:
     def folder(self) -> Path:
         """Its folder, where it was written."""
         return Path(self.comparison)
+
+    @property
+    def repeats(self) -> Repeats:
+        """What the trials of a variant differ in."""
+        return "seeds" if self.folds is None else "folds"
 
     @property
     def started(self) -> str:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from headstart.comparison.grid import GridPlan, Trial, Variant, rung_sizes, trials_of
+from headstart.comparison.grid import GridPlan, Trial, Variant, repeats_of, rung_sizes, trials_of
 
 ValuesOf = Callable[[Sequence[Trial]], Mapping[str, float | None]]
 """Variant -> validation metric in one round, larger is better; None if it failed.
@@ -28,8 +29,8 @@ class TrialSchedule:
 def schedule(plan: GridPlan, *, has_ended: Callable[[Trial], bool], values_of: ValuesOf) -> TrialSchedule:
     """Trials of a comparison; with successive halving, those of the rounds whose variants are known.
 
-    A round of few images runs with the first seed only; the last, on all images, with all seeds. Failed variants are
-    dropped first. The schedule depends only on the results of earlier trials, so a resume finds the same.
+    A round of few images runs with the first seed (and fold) only; the last, on all images, with all of them. Failed
+    variants are dropped first. The schedule depends only on the results of earlier trials, so a resume finds the same.
 
     Args:
         plan: What is compared.
@@ -38,25 +39,24 @@ def schedule(plan: GridPlan, *, has_ended: Callable[[Trial], bool], values_of: V
     """
     variants = plan.variants()
     if plan.halving == "none":
-        return TrialSchedule(tuple(trials_of(variants, plan.seeds)), {}, 0)
+        return TrialSchedule(tuple(trials_of(variants, plan.seeds, plan.folds)), {}, 0)
     known: list[Trial] = []
     last_round: list[Trial] = []
     dropped: dict[str, float] = {}
-    rungs = rung_sizes(len(variants))
+    rungs, repeats = rung_sizes(len(variants)), repeats_of(plan.seeds, plan.folds)
     for index, (share, places) in enumerate(rungs):
         variants, lost = _best(variants, places, last_round, values_of)
         dropped |= {variant.name: rungs[index - 1][0] for variant in lost}
-        seeds = plan.seeds if share == 1.0 else plan.seeds[:1]
         last_round = [
-            Trial(len(known) + number, variant, seed, share)
-            for number, (seed, variant) in enumerate(
-                ((seed, variant) for seed in seeds for variant in variants), start=1
+            Trial(len(known) + number, variant, seed, share, fold)
+            for number, ((seed, fold), variant) in enumerate(
+                itertools.product(repeats if share == 1.0 else repeats[:1], variants), start=1
             )
         ]
         known += last_round
         if not all(map(has_ended, last_round)):
-            left = [(places, plan.seeds if later == 1.0 else plan.seeds[:1]) for later, places in rungs[index + 1 :]]
-            return TrialSchedule(tuple(known), dropped, sum(count * len(seeds) for count, seeds in left))
+            left = [places * (len(repeats) if later == 1.0 else 1) for later, places in rungs[index + 1 :]]
+            return TrialSchedule(tuple(known), dropped, sum(left))
     return TrialSchedule(tuple(known), dropped, 0)
 
 

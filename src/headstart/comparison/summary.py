@@ -18,7 +18,14 @@ from headstart.comparison.identical import Entry, entries_of, probe_seeds
 from headstart.comparison.latencies import marked
 from headstart.comparison.learning_rate_labels import LearningRateCurve, LearningRateLabel, label_learning_rates
 from headstart.comparison.measured_variants import MeasuredVariant, keep_common_validation, measure, record_of
-from headstart.comparison.outcomes import Outcomes, TrialPredictions, VariantMetrics, outcomes_of, summarize
+from headstart.comparison.outcomes import (
+    Outcomes,
+    Repeats,
+    TrialPredictions,
+    VariantMetrics,
+    outcomes_of,
+    summarize,
+)
 from headstart.comparison.recommendation import Recommendation, recommend
 from headstart.comparison.record import (
     ComparedImages,
@@ -60,13 +67,14 @@ def comparison_result(comparison: Comparison, known: TrialSchedule) -> Compariso
     plan = comparison.plan()
     measured = measure(comparison, plan, known)
     comparable = [one for one in measured.values() if one.records and not one.has_random_weights]
-    entries = _entries(comparable)
+    repeats: Repeats = "seeds" if plan.folds is None else "folds"
+    entries = _entries(comparable, repeats)
     standing = {entry.variant for entry in entries}
     different = [one for one in comparable if one.variant.name in standing]
     # Before any metric: means over different validation images cannot be compared.
     keep_common_validation(comparable)
     roles: tuple[Role, ...] = ("validation", "test")
-    pairs = [pair for role in roles for pair in _pairs(different, role, plan.metric)]
+    pairs = [pair for role in roles for pair in _pairs(different, role, plan)]
     variants = _variants(comparison, plan, known, measured, entries)
     trials = tuple(_trial(comparison, trial) for trial in known.trials)
     finished = not known.to_come and all(trial.state in ("done", "failed") for trial in trials)
@@ -78,6 +86,7 @@ def comparison_result(comparison: Comparison, known: TrialSchedule) -> Compariso
         finished=finished,
         metric=plan.metric,
         seeds=plan.seeds,
+        folds=plan.folds,
         halving=plan.halving,
         data=_data(plan, measured),
         trials=trials,
@@ -85,7 +94,7 @@ def comparison_result(comparison: Comparison, known: TrialSchedule) -> Compariso
         variants=variants,
         pairs=tuple(pairs),
         entries=tuple(entries),
-        chosen=_chosen(different, entries, pairs, variants, plan.metric),
+        chosen=_chosen(different, entries, pairs, variants, plan),
         pareto=_pareto(variants, plan.metric),
         seconds=sum(trial.seconds or 0.0 for trial in trials),
         environment=environment,
@@ -116,19 +125,21 @@ def _variants(
     return tuple(found)
 
 
-def _entries(comparable: Sequence[MeasuredVariant]) -> list[Entry]:
+def _entries(comparable: Sequence[MeasuredVariant], repeats: Repeats) -> list[Entry]:
     records = {one.variant.name: one.records for one in comparable}
-    return entries_of(records, {one.variant.name: one.cost.seconds or 0.0 for one in comparable})
+    return entries_of(records, {one.variant.name: one.cost.seconds or 0.0 for one in comparable}, repeats)
 
 
-def _pairs(comparable: Sequence[MeasuredVariant], role: Role, metric: Metric) -> list[Pair]:
-    outcomes = [_outcomes(one, role, metric) for one in comparable]
+def _pairs(comparable: Sequence[MeasuredVariant], role: Role, plan: GridPlan) -> list[Pair]:
+    outcomes = [_outcomes(one, role, plan) for one in comparable]
     return compare_pairs(outcomes, on=role) if len(outcomes) > 1 else []
 
 
-def _outcomes(one: MeasuredVariant, role: Role, metric: Metric) -> Outcomes:
+def _outcomes(one: MeasuredVariant, role: Role, plan: GridPlan) -> Outcomes:
     """Values of a variant; all bundles classify test images in one way, validation images in the way of the split."""
-    return outcomes_of(one.variant.name, one.predictions(role), metric, one.method if role == "validation" else "")
+    repeats: Repeats = "seeds" if plan.folds is None else "folds"
+    method = one.method if role == "validation" else ""
+    return outcomes_of(one.variant.name, one.predictions(role), plan.metric, method, repeats)
 
 
 def _variant(
@@ -200,6 +211,7 @@ def _trial(comparison: Comparison, trial: Trial) -> TrialResult:
         variant=trial.variant.name,
         seed=trial.seed,
         rung=trial.share,
+        fold=None if trial.fold is None else str(trial.fold),
         state="to_come" if end is None else end.state,
     )
     if end is None:
@@ -249,14 +261,15 @@ def _data(plan: GridPlan, measured: Mapping[str, MeasuredVariant]) -> ComparedIm
     # Variants may be validated in different ways: held-out images are shown if any variant has them.
     shown = next((one.data for one in records if one.data.counts("validation").images), records[0].data)
     out_of_fold = len(records[0].validation.images)
+    tested = {image for record in records for image in record.test.images}
     return ComparedImages(
         source=plan.data.source,
         classes=shown.classes,
         train_images=shown.counts("train").images,
         validation_images=shown.counts("validation").images or out_of_fold,
-        test_images=shown.counts("test").images,
+        test_images=len(tested) if plan.folds is not None else shown.counts("test").images,
         validated_on=" or ".join(sorted({record.data.validation_source for record in records})),
-        tested_on=shown.test_source,
+        tested_on=shown.test_source if plan.folds is None else f"{plan.folds} folds, each image tested once a seed",
     )
 
 
@@ -265,11 +278,11 @@ def _chosen(
     entries: Sequence[Entry],
     pairs: Sequence[Pair],
     variants: Sequence[VariantResult],
-    metric: Metric,
+    plan: GridPlan,
 ) -> Recommendation | None:
     if not different:
         return None
-    outcomes = [_outcomes(one, "validation", metric) for one in different]
+    outcomes = [_outcomes(one, "validation", plan) for one in different]
     choice = recommend(outcomes, pairs, {one.variant.name: one.cost for one in different}, entries)
     return replace(choice, test=next(one.test for one in variants if one.name == choice.variant))
 

@@ -4,6 +4,8 @@ Tests of a pair, two-sided:
 
 - One seed, accuracy: McNemar's exact test; another metric, or images in groups: random signs over images or groups.
   Both hold for these two trained networks. They do not hold for other seeds, and the sentence says so.
+- Folds: each is a row with images of its own, and differences are formed fold by fold. A row stands for one training,
+  as with seeds, so the verdict is about the two recipes too.
 - Several seeds: images and seeds are both random (see `seed_variance`), so the verdict is about the two recipes. Two
   or three seeds find only differences that are large compared with those between seeds.
 
@@ -24,7 +26,7 @@ import numpy as np
 
 from headstart.arrays import Doubles
 from headstart.comparison.grid import Metric
-from headstart.comparison.outcomes import BETTER, Outcomes, groups_of, strata_of, values_by_seed
+from headstart.comparison.outcomes import BETTER, Outcomes, Repeats, groups_of, strata_of, values_by_seed
 from headstart.measures import paired
 from headstart.measures.paired import Crossed, Ints
 from headstart.measures.seed_variance import (
@@ -61,6 +63,8 @@ class PairDifference:
     """Values of a minus those of b."""
     spread: Spread
     p_value: float
+    repeats: Repeats = "seeds"
+    """What the rows of the table are."""
 
     @property
     def images(self) -> int:
@@ -182,7 +186,7 @@ def _difference(pair: tuple[Outcomes, Outcomes], sides: _Sides, by_signs: float 
         p_value = paired.mcnemar_p_value(int((table.values > 0).sum()), int((table.values < 0).sum()))
     else:
         p_value = crossed_p_value(table.mean, spread)
-    return PairDifference(pair[0].variant, pair[1].variant, metric, table, spread, p_value)
+    return PairDifference(pair[0].variant, pair[1].variant, metric, table, spread, p_value, pair[0].repeats)
 
 
 def compare_pairs(variants: Sequence[Outcomes], on: Role) -> list[Pair]:
@@ -268,7 +272,7 @@ def _better_sentence(of: PairDifference, interval: tuple[float, float], needed: 
     first, second, far, span = _in_words(of, interval)
     doubt = "; one seed each: another seed may give another result" if of.seeds == 1 else ""
     if needed is not None:
-        doubt = f"; too few seeds to say by how much: use {needed}"
+        doubt = f"; too few {of.repeats} to say by how much: use {needed}"
     return f"{first} is better than {second} by {far} {span}{doubt}"
 
 
@@ -285,11 +289,12 @@ def _tie_sentence(
     if not of.table.values.any():
         way_out = f"they are equal on all {of.images:,} images"
     elif needed is not None:
-        way_out = f"too few seeds: use {needed}"
+        way_out = f"too few {of.repeats}: use {needed}"
     elif further is not None:
         way_out = f"about {_rounded(further):,} further images would decide"
     elif _seeds_decide(of, level):
-        way_out = "more images alone cannot decide, because results differ too much between seeds: train more seeds"
+        way_out = f"more images alone cannot decide, because results differ too much between {of.repeats}: "
+        way_out += "train more seeds"
     else:
         way_out = f"even {MOST_TIMES_THE_IMAGES} times as many images would not decide"
     return f"{first} and {second} are tied{many}: {far} apart {span}; {way_out}"

@@ -70,11 +70,17 @@ def with_fold_as_test(pool: Dataset, numbers: Sequence[int], fold: Fold) -> Data
 
 def roles_of_fold(roles: Roles, fold: Fold) -> Roles:
     """The roles of the two splits of `with_fold_as_test`, as those of a set without splits."""
-    named = {
-        name: tuple(replace(record, split=WHOLE) for record in getattr(roles, name))
-        for name in ("train", "validation", "test")
-    }
-    return replace(roles, **named, test_source=fold.sentence)
+
+    def whole(records: Sequence[ImageRecord]) -> tuple[ImageRecord, ...]:
+        return tuple(replace(record, split=WHOLE) for record in records)
+
+    return replace(
+        roles,
+        train=whole(roles.train),
+        validation=whole(roles.validation),
+        test=whole(roles.test),
+        test_source=fold.sentence,
+    )
 
 
 def divides_a_group(records: Sequence[ImageRecord], numbers: Mapping[str, int], groups: Mapping[str, str]) -> bool:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from headstart.comparison.comparison import Comparison, TrialEnd
-from headstart.comparison.grid import GridPlan, Trial, Variant
+from headstart.comparison.grid import GridPlan, Trial, trials_of
 from headstart.comparison.latencies import MOST_REPEATS, Measurable, better_of, doubtful
 from headstart.comparison.measured_variants import network_of
 from headstart.comparison.record import ComparisonRecord, TrialResult
@@ -260,7 +260,8 @@ class _PendingWork:
 
     def _task(self, trial: Trial, start: Literal["anew", "resume"]) -> TrialTask:
         """Task of a trial, for its subprocess."""
-        data, bare = self.plan.data, _bare_task(self.plan, trial.variant, trial.seed)
+        bare = _bare_task(self.plan, trial)
+        data = bare.data
         if trial.share < 1.0:
             # Rounds of halving train on a share of the images: images are counted by name, none is read.
             counts = Counter(record.label for record in drawn_by_name(whole_plan(bare)).roles.training_pool)
@@ -284,7 +285,7 @@ class _PendingWork:
             if other.name == trial.name or end is None or end.state != "done":
                 continue
             theirs = self.comparison.run_of(other).data()
-            same = (other.seed, other.share) == (trial.seed, trial.share)
+            same = (other.repeat, other.share) == (trial.repeat, trial.share)
             if same and theirs.validation_source == mine.validation_source and theirs.content != mine.content:
                 self.comparison.discard(trial)
                 raise RunError(
@@ -295,9 +296,10 @@ class _PendingWork:
                 )
 
 
-def _bare_task(plan: GridPlan, variant: Variant, seed: int) -> TrialTask:
-    changes = {**plan.base, **variant.changes}
-    return TrialTask(Path(), plan.data, seed, changes, missing_weights=plan.missing_weights)
+def _bare_task(plan: GridPlan, trial: Trial) -> TrialTask:
+    changes = {**plan.base, **trial.variant.changes}
+    data = plan.data if trial.fold is None else plan.data.model_copy(update={"fold": str(trial.fold)})
+    return TrialTask(Path(), data, trial.seed, changes, missing_weights=plan.missing_weights)
 
 
 def _with_common_test_set(plan: GridPlan) -> GridPlan:
@@ -341,10 +343,11 @@ def _refuse_faults(plan: GridPlan, watcher: Watcher, run_in: RunInSubprocess) ->
     if importlib.util.find_spec("torch") is None:  # not imported: this process only waits for subprocesses
         require("torch", extra="train")
     refuse_unknown_fields(plan.base)
-    tasks = [_bare_task(plan, variant, plan.seeds[0]) for variant in plan.variants()]
+    trials = trials_of(plan.variants(), plan.seeds[:1], plan.folds)[: len(plan.variants())]
+    tasks = [_bare_task(plan, trial) for trial in trials]
     plans = []
-    for task, variant in zip(tasks, plan.variants(), strict=True):
-        refuse_unknown_fields(variant.changes)
+    for task, trial in zip(tasks, trials, strict=True):
+        refuse_unknown_fields(trial.variant.changes)
         made = whole_plan(task)
         refuse_missing_steps(made)
         refuse_by_licence(made.model, find_model(made.model.name))

@@ -14,6 +14,7 @@ from headstart.apps.cli.options import training as of
 from headstart.apps.cli.options.parsing import refuse_others
 from headstart.apps.cli.text.printing import json_text, show_text
 from headstart.comparison.questions import COMPARED_LEARNING_RATES, COMPARED_MODELS, COMPARED_STRATEGIES, DEFAULT_SEEDS
+from headstart.plan.fold import MOST_FOLDS
 from headstart.plan.request import StrategyName
 
 if TYPE_CHECKING:
@@ -102,7 +103,18 @@ def compare(
             rich_help_panel="Data",
         ),
     ] = None,
-    seeds: Annotated[int | None, typer.Option("--seeds", min=1, help="Number of seeds; default 3.")] = None,
+    folds: Annotated[
+        int | None,
+        typer.Option(
+            "--folds",
+            min=2,
+            max=MOST_FOLDS,
+            help="Folds of all images by group and class; each variant is trained without each fold and tested on it.",
+        ),
+    ] = None,
+    seeds: Annotated[
+        int | None, typer.Option("--seeds", min=1, help="Number of seeds; default 3, with --folds 1.")
+    ] = None,
     seed: Annotated[
         int | None, typer.Option("--seed", min=0, help="The first seed; default 0.", rich_help_panel="Run")
     ] = None,
@@ -149,7 +161,7 @@ def compare(
             base = _said(model=model, strategy=strategy, epochs=epochs, input_size=input_size, domain=domain)
             base |= _said(resize=resize)
             base |= _said(augmentation=augmentation, noncommercial_weights="allow" if allow_noncommercial else None)
-            shared = _said(metric=metric and metric.value, halving=halving and halving.value)
+            shared = _said(metric=metric and metric.value, halving=halving and halving.value, folds=folds)
             options = ComparisonOptions(part, base, shared, seeds, seed, "quick" if quick else "full")
             lists = {WhatOption.models: models, WhatOption.strategies: strategies}
             lists[WhatOption.learning_rates] = learning_rates
@@ -168,7 +180,7 @@ class ComparisonOptions:
     data: dict[str, Any]
     base: dict[str, Any]
     shared: dict[str, Any]
-    """metric and halving."""
+    """metric, halving and folds."""
     seeds: int | None
     first_seed: int | None
     extent: Literal["quick", "full"]
@@ -202,7 +214,8 @@ def grid_plan_of(
     if data is None:
         raise typer.BadParameter("DATA is missing", param_hint="DATA")
     values = [name.strip() for name in (lists[what] or "").split(",") if name.strip()]
-    seeds = options.seeds_or(1 if options.extent == "quick" else DEFAULT_SEEDS)
+    once = options.extent == "quick" or "folds" in options.shared
+    seeds = options.seeds_or(1 if once else DEFAULT_SEEDS)
     kind: Any = what.value
     return question(
         kind, data, values, data=options.data, base=options.base, seeds=seeds, extent=options.extent, **options.shared

@@ -43,6 +43,7 @@ def compare(
     group: str | None = None,
     limit_train: str | None = None,
     limit_test: str | None = None,
+    folds: int | None = None,
     seeds: int | None = None,
     seed: int | None = None,
     metric: Literal["accuracy", "balanced_accuracy", "log_loss"] | None = None,
@@ -77,7 +78,9 @@ def compare(
         group: As in `train`.
         limit_train: Train on a seeded sample: 1000, or 100/class.
         limit_test: Evaluate on a seeded sample of the test set.
-        seeds: Number of seeds; 3 if None.
+        folds: Number of folds of all images, by group and class; each variant is trained without each fold and tested
+            on it. None: one test set.
+        seeds: Number of seeds; 3 if None, with folds 1.
         seed: The first seed; 0 if None.
         metric: Metric by which variants are compared; accuracy if None.
         halving: successive: all variants on a quarter of the images first, then only the better half on more.
@@ -97,7 +100,7 @@ def compare(
     part |= {} if links == "inside" else {"links": links}
     base = _given(model=model, strategy=strategy, epochs=epochs, input_size=input_size, domain=domain)
     base |= _given(augmentation=augmentation, resize=resize, noncommercial_weights=noncommercial_weights)
-    shared = _given(metric=metric, halving=halving)
+    shared = _given(metric=metric, halving=halving, folds=folds)
     if isinstance(what, GridPlan):
         given = _given(data=data, grid=grid, seeds=seeds, seed=seed, **lists) | part | base | shared
         if given or extent != "full":

@@ -44,10 +44,10 @@ class ComparisonFacts:
         return [one.name for one in self.variants].index(variant) + 1
 
     def runs_of(self, variant: str) -> list[RunRecord]:
-        """Runs of one variant on all training images, by seed."""
+        """Runs of one variant on all training images, by seed and fold."""
         trials = sorted(
             (trial for trial in self.record.trials if trial.variant == variant and trial.rung == 1.0),
-            key=lambda trial: trial.seed,
+            key=lambda trial: (trial.seed, int((trial.fold or "0").split("/")[0])),
         )
         return [self.runs[trial.trial] for trial in trials if trial.trial in self.runs]
 

@@ -60,7 +60,7 @@ def _chosen(record: ComparisonRecord, chosen: Recommendation) -> list[Html]:
         said.append(
             f"Test accuracy on {count_text(test.images, 'image')} ({data.tested_on}): "
             f"{wording.percent(test.accuracy)}, 95\u00a0% interval "
-            f"{wording.interval_text(test.interval)}{_pooled(test)}."
+            f"{wording.interval_text(test.interval)}{_pooled(test, record)}."
         )
     else:
         said.append("It has no test accuracy.")
@@ -80,10 +80,10 @@ def _validation(data: ComparedImages) -> str:
     return f"{count}{data.validated_on}"
 
 
-def _pooled(test: VariantMetrics) -> str:
-    seeds = len(test.by_seed)
-    few = f"; too few seeds: use {test.seeds_needed}" if test.seeds_needed else ""
-    return f" (pooled over {seeds} seeds{few})" if seeds > 1 else ""
+def _pooled(test: VariantMetrics, record: ComparisonRecord) -> str:
+    count = len(test.by_seed)
+    few = f"; too few {record.repeats}: use {test.seeds_needed}" if test.seeds_needed else ""
+    return f" (pooled over {count} {record.repeats}{few})" if count > 1 else ""
 
 
 def _open(record: ComparisonRecord) -> list[Html]:
@@ -95,6 +95,8 @@ def _compared(record: ComparisonRecord) -> Html:
     data, seeds = record.data, record.seeds
     names = wording.listed([one.name for one in record.variants])
     each = "one seed each" if len(seeds) == 1 else f"{len(seeds)} seeds each, because results differ between seeds"
+    if record.folds is not None:
+        each = f"{record.folds} folds of all images{'' if len(seeds) == 1 else f', with {len(seeds)} seeds'}"
     text = f"{count_text(len(record.variants), 'variant')} were compared ({names}), {each}, by {METRICS[record.metric]}"
     if data.train_images is None:
         text += "."
@@ -156,6 +158,7 @@ def _tiles(record: ComparisonRecord) -> Html:
         [
             ("trials done", f"{done} of {len(record.trials)}"),
             ("seeds", str(len(record.seeds))),
+            *([] if record.folds is None else [("folds", str(record.folds))]),
             *_image_tiles(record.data),
             ("total time", wording.duration(record.seconds)),
         ]

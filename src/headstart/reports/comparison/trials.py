@@ -17,14 +17,14 @@ _STATES = {"done": "good", "failed": "warm"}
 
 
 def variant_curves_section(comparison: ComparisonFacts) -> PageSection | None:
-    """Section of small charts on common axes, one pair for each variant, with the range over its seeds."""
+    """Section of small charts on common axes, one pair for each variant, with the range over its seeds or folds."""
     steps = {one.name: steps_of([run.epochs for run in comparison.runs_of(one.name)]) for one in comparison.variants}
     shown = {name: found for name, found in steps.items() if found}
     if not shown:
         return None
     scales = scales_of([step for found in shown.values() for step in found])
     seeds = max(len(comparison.runs_of(name)) for name in shown)
-    band = f"Lines are means over {seeds} seeds, bands their range. " if seeds > 1 else ""
+    band = f"Lines are means over {seeds} {comparison.record.repeats}, bands their range. " if seeds > 1 else ""
     accuracy_caption, loss_caption = captions(scales)
     titles = {name: f"{comparison.number(name)} {name}" for name in shown}
     parts = [
@@ -84,7 +84,7 @@ def trials_section(comparison: ComparisonFacts) -> PageSection:
     header = [
         "trial",
         "variant",
-        "seed",
+        "seed" if comparison.record.folds is None else "seed, fold",
         "train share",
         "state",
         "validation accuracy",
@@ -108,7 +108,7 @@ def _trial_row(trial: TrialResult) -> list[str | None]:
     return [
         trial.trial,
         trial.variant,
-        str(trial.seed),
+        str(trial.seed) if trial.fold is None else f"{trial.seed}, {trial.fold}",
         f"{100 * trial.rung:.0f} %",
         tag("span", trial.state.replace("_", " "), class_=f"chip {_STATES.get(trial.state, '')}".strip()),
         wording.percent(trial.validation_accuracy),

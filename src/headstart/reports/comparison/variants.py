@@ -32,14 +32,14 @@ def variants_section(comparison: ComparisonFacts) -> PageSection:
     picked = [index for index, one in enumerate(comparison.variants) if one.name == chosen]
     metric = comparison.record.metric
     extra = [] if metric == "accuracy" else [METRICS[metric]]
-    header = ["variant", "test accuracy", *extra, "validation accuracy", "seeds", "training time"]
+    header = ["variant", "test accuracy", *extra, "validation accuracy", comparison.record.repeats, "training time"]
     header += ["images/s", "latency", "peak training memory", "parameters"]
     changes = [_changes_line(one) for one in comparison.variants if one.changes]
     parts = [
         paragraph(
-            "Test accuracy is a mean over seeds with its 95\u00a0% interval; the recommendation is based on the "
-            "validation metric, on other images. Training time is the mean of a trial. Images/s (throughput) and "
-            f"latency (one image) are of prediction{_measured_how(comparison)}."
+            f"Test accuracy is a mean over {comparison.record.repeats} with its 95\u00a0% interval; the recommendation "
+            "is based on the validation metric, on other images. Training time is the mean of a trial. Images/s "
+            f"(throughput) and latency (one image) are of prediction{_measured_how(comparison)}."
         ),
         table(header, rows, says="Variants", numeric=range(1, len(header)), picked=picked),
         fold("Changes of each variant", tag("ul", *changes, class_="plain")) if changes else None,
@@ -115,12 +115,16 @@ def forest_section(comparison: ComparisonFacts) -> PageSection | None:
         return None
     axis = share_axis([share for _, test in shown for share in (*test.interval, *test.by_seed)])
     items = [_forest_item(comparison, one.name, test, axis) for one, test in shown]
-    dots = "Small dots below: single seeds. " if any(len(test.by_seed) > 1 for _, test in shown) else ""
+    dots = (
+        f"Small dots below: single {comparison.record.repeats}. "
+        if any(len(test.by_seed) > 1 for _, test in shown)
+        else ""
+    )
     items.append(tag("li", tag("span"), track_scale(axis, most=5), tag("span"), aria_hidden="true"))
     parts = [
         paragraph(
-            f"Dot: test accuracy, mean over seeds. Line: 95\u00a0% interval. {dots}Where intervals overlap widely, the "
-            f"order may be chance.{starts_at(axis)}"
+            f"Dot: test accuracy, mean over {comparison.record.repeats}. Line: 95\u00a0% interval. {dots}Where "
+            f"intervals overlap widely, the order may be chance.{starts_at(axis)}"
         ),
         tag("ul", *items, class_="forest"),
     ]
@@ -146,8 +150,8 @@ def pairs_section(comparison: ComparisonFacts) -> PageSection | None:
     metric = METRICS[comparison.record.metric]
     parts = [
         paragraph(
-            f"Each pair was compared by {metric} on the same images and seeds, and the p-values were corrected for the "
-            "number of pairs (Holm). A tie: no significant difference on these images."
+            f"Each pair was compared by {metric} on the same images and {comparison.record.repeats}, and the p-values "
+            "were corrected for the number of pairs (Holm). A tie: no significant difference on these images."
         )
     ]
     titles: dict[Role, str] = {"validation": "Validation images", "test": "Test images"}

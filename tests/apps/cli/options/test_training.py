@@ -23,6 +23,7 @@ EXAMPLES: dict[str, Any] = {
     **{
         "val": "v",
         "group": "(a)",
+        "fold": "2/5",
         "limit_train": "10",
         "limit_test": "5/class",
         "bits": 12,

@@ -5,13 +5,13 @@ from __future__ import annotations
 import shlex
 from collections.abc import Mapping, Sequence
 from types import TracebackType
-from typing import Self
+from typing import Literal, Self
 
 from headstart.amounts import bytes_text, count_text, duration_text
 from headstart.apps.cli.text.console import TrainingConsole
 from headstart.apps.cli.text.printing import next_line
 from headstart.comparison.comparison import TrialEnd
-from headstart.comparison.grid import Trial
+from headstart.comparison.grid import Metric, Trial
 from headstart.comparison.record import ComparisonRecord, TrialResult, VariantResult
 from headstart.comparison.verdicts import Pair
 from headstart.plan.plan import Phase
@@ -21,6 +21,8 @@ from headstart.runs.warnings import Diverged, LatencyNotMeasured, OptionWithoutE
 from headstart.workflow.comparing import Watcher
 
 _MOST_SENTENCES = 12
+METRIC_COLUMNS: Mapping[Metric, str] = {"balanced_accuracy": "bal acc", "log_loss": "log loss"}
+"""Heads of the column of the metric that is compared, where it is not accuracy."""
 
 
 class ComparisonConsole(Watcher):
@@ -43,7 +45,7 @@ class ComparisonConsole(Watcher):
 
     def trial_started(self, trial: Trial, *, of: int, resumed: str) -> None:
         """Name the trial on the bar."""
-        self._now = f"{trial.number}/{of} {trial.variant.name}, seed {trial.seed}"
+        self._now = f"{trial.number}/{of} {trial.words}"
         if resumed == "resume":
             self._console.say(f"{self._now}: resumed")
 
@@ -112,32 +114,40 @@ def _headline(record: ComparisonRecord) -> str:
 
 def _table(record: ComparisonRecord) -> list[str]:
     width = max(7, *(len(one.name) for one in record.variants))
+    metric = "" if record.metric == "accuracy" else f" {METRIC_COLUMNS[record.metric]:>8} {'95 % interval':>14}"
     head = (
-        f"{'variant':<{width}} {'seeds':>5} {'test acc':>8} {'95 % interval':>14} {'val acc':>7} {'training':>9} "
-        f"{'images/s':>8} {'latency':>9} {'memory':>8} {'params':>7}"
+        f"{'variant':<{width}} {record.repeats:>5} {'test acc':>8} {'95 % interval':>14}{metric} {'val acc':>7} "
+        f"{'training':>9} {'images/s':>8} {'latency':>9} {'memory':>8} {'params':>7}"
     )
     reasons = {entry.variant: entry.why for entry in record.entries}
-    return [head, *(_row(one, reasons, width) for one in record.variants)]
+    return [head, *(_row(one, reasons, width, record.metric) for one in record.variants)]
 
 
-def _row(one: VariantResult, reasons: Mapping[str, str], width: int) -> str:
+def _row(one: VariantResult, reasons: Mapping[str, str], width: int, metric: Metric) -> str:
     """Line of one variant; where it is the model of another one, why, in place of its figures."""
     begin = f"{one.name:<{width}} {one.seeds_done:>5}"
     if one.same_model_as is not None:
         time = f"; training took {duration_text(one.seconds.mean)}" if one.seconds else ""
         return f"{begin} same model as {one.same_model_as}: {reasons[one.same_model_as]}{time}"
     test = one.test
-    accuracy, interval = (f"{test.accuracy:.3f}", "{:.3f}..{:.3f}".format(*test.interval)) if test else ("-", "-")
+    figures = _figure(test.accuracy, test.interval) if test else _figure(None)
+    if metric != "accuracy":
+        figures += " " + (_figure(test.value, test.value_interval) if test else _figure(None))
     valid = f"{one.validation.accuracy:.3f}" if one.validation else "-"
     time = duration_text(one.seconds.mean) if one.seconds else "-"
     throughput, latency = _speeds(one.inference)
     memory = bytes_text(one.peak_memory_bytes) if one.peak_memory_bytes else "-"
     parameters = f"{one.parameters / 1e6:.1f}M" if one.parameters else "-"
     status = "" if one.accuracy_status == "measured" else f"  {one.accuracy_status}"
-    return (
-        f"{begin} {accuracy:>8} {interval:>14} {valid:>7} {time:>9} "
-        f"{throughput:>8} {latency:>9} {memory:>8} {parameters:>7}{status}"
-    )
+    return f"{begin} {figures} {valid:>7} {time:>9} {throughput:>8} {latency:>9} {memory:>8} {parameters:>7}{status}"
+
+
+def _figure(value: float | None, interval: tuple[float, float] = (0.0, 0.0)) -> str:
+    """A figure and its interval as two columns."""
+    if value is None:
+        return f"{'-':>8} {'-':>14}"
+    low, high = interval
+    return f"{value:>8.3f} {f'{low:.3f}..{high:.3f}':>14}"
 
 
 def _speeds(figures: InferenceFigures | None) -> tuple[str, str]:
@@ -155,15 +165,24 @@ def _chosen_lines(record: ComparisonRecord) -> list[str]:
         return []
     lines = [f"{'recommended' if chosen.tied_with else 'chosen'}: {chosen.variant} - {chosen.why}"]
     if (test := chosen.test) is not None:
-        low, high = test.interval
-        seeds = test.by_seed
-        spread = f", {min(seeds):.3f} to {max(seeds):.3f} by seed" if len(seeds) > 1 else ""
-        few = f"; too few seeds: use {test.seeds_needed}" if test.seeds_needed else ""
+        few = f"; too few {record.repeats}: use {test.seeds_needed}" if test.seeds_needed else ""
         lines.append(
-            f"its test accuracy on {test.images:,} images: {test.accuracy:.3f} "
-            f"(95 % interval {low:.3f}..{high:.3f}, {count_text(len(seeds), 'seed')}{spread}){few}"
+            f"its test accuracy on {test.images:,} images: "
+            f"{_with_spread(test.accuracy, test.interval, test.by_seed, record.repeats)}{few}"
         )
+        if record.metric != "accuracy":
+            said = _with_spread(test.value, test.value_interval, test.value_by_seed, record.repeats)
+            lines.append(f"its {record.metric.replace('_', ' ')} there: {said}")
     return lines
+
+
+def _with_spread(
+    value: float, interval: tuple[float, float], each: Sequence[float], repeats: Literal["seeds", "folds"]
+) -> str:
+    """A figure, its interval, and its range over seeds or folds."""
+    one, (low, high) = repeats[:-1], interval
+    spread = f", {min(each):.3f} to {max(each):.3f} by {one}" if len(each) > 1 else ""
+    return f"{value:.3f} (95 % interval {low:.3f}..{high:.3f}, {count_text(len(each), one)}{spread})"
 
 
 def _pair_lines(title: str, pairs: Sequence[Pair]) -> list[str]:
