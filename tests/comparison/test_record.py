@@ -40,23 +40,20 @@ def test_the_keys_of_the_file_are_these(tmp_path: Path):
     values = record_of(tmp_path / "c").to_dict()
     assert list(values) == [
         *("kind", "schema_version", "comparison", "what", "finished", "metric", "seeds", "halving", "data", "trials"),
-        *(
-            "trials_to_come",
-            "variants",
-            "pairs",
-            "entries",
-            "chosen",
-            "pareto",
-            "seconds",
-            "folds",
-            "environment",
-            "written",
-        ),
-        *("command", "resume", "why_resume"),
+        *("trials_to_come", "variants", "pairs", "entries", "chosen", "pareto", "seconds", "folds", "environment"),
+        *("written", "command", "resume", "why_resume"),
     ]
     trial = [
-        *("trial", "run", "variant", "seed", "rung", "state", "accuracy_status", "test_accuracy"),
-        *("validation_accuracy", "seconds", "peak_memory_bytes", "resumed", "error", "selected_checkpoint"),
+        *("trial", "run", "variant", "seed", "rung", "state", "fold", "accuracy_status"),
+        *(
+            "test_accuracy",
+            "validation_accuracy",
+            "seconds",
+            "peak_memory_bytes",
+            "resumed",
+            "error",
+            "selected_checkpoint",
+        ),
     ]
     done, *_, to_come = values["trials"]
     assert list(done) == trial
