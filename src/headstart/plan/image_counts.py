@@ -41,6 +41,10 @@ _TINY_STEP_REASON = (
     "the probe at once (CIFAR-10, 1,000 images: docs/guide/progressive.md)"
 )
 
+_TINY_LR_REASON = (
+    "a fifth of that for the last stages: early layers are shared by more tasks, and at 1e-3 they lost what they knew"
+)
+
 _HELD_OUT_REASON = (
     f"none: from {MANY_TRAINING_IMAGES:,} training images on, held-out images are enough to see a gain on, and folds "
     "would cost up to two more trainings a step"
@@ -124,7 +128,7 @@ def _of_tiny_images(plan: Plan, request: Request, counts: PlanCounts) -> Plan:
     reasons = {path: why for path, why in plan.reasons.items() if not path.startswith(("phases[2]", "phases[3]"))}
     reasons["phases"] = _TINY_STEP_REASON
     if request.lr is None:
-        reasons["phases[1].backbone_lr"] = plan.reasons["phases[3].head_lr"]
+        reasons["phases[1].backbone_lr"] = _TINY_LR_REASON
     changed = plan.input
     if request.input_size is None:
         changed = InputPlan(size=TINY_INPUT_PIXELS, resize=plan.input.resize)
