@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from statistics import median
 from typing import TypeAlias
 
+from headstart.data.sources.opened_once import opened_once
 from headstart.data.splits import Roles
 from headstart.errors import ModelError
 from headstart.networks.cards.catalog import ModelChoice
@@ -79,6 +80,7 @@ def requested_plan(request: str | Request | Plan) -> RequestedPlan:
     return RequestedPlan(plan, options, tuple(notes))
 
 
+@opened_once()
 def plan_of(request: str | Request, *, progress: Progress = no_progress) -> Plan:
     """The plan that `train` would begin with; needs no torch, except to measure similarity for strategy `auto`.
 

@@ -12,6 +12,7 @@ from PIL import Image
 
 from headstart.data.sources.dataset import WHOLE, Dataset, ImageRecord, LabelPolicy, Links
 from headstart.data.sources.layout import SHAPES, UnlabelledError, labelled_dataset
+from headstart.data.sources.opened_once import first_opened
 from headstart.data.sources.sets.hub import is_saved_to_disk, open_hub
 from headstart.data.sources.sets.npz import open_npz
 from headstart.data.sources.sets.torchvision_sets import open_torchvision
@@ -59,7 +60,8 @@ def open_source(
         DataError: there is nothing there, or nothing that looks like labelled images.
         MissingExtraError: a package for this kind of DATA is not installed.
     """
-    dataset = _opened(os.fspath(source), labels, group, links)
+    source = os.fspath(source)
+    dataset = first_opened((Path.cwd(), source, labels, group, links), lambda: _opened(source, labels, group, links))
     if labels == "needed" and not dataset.has_labels:
         raise UnlabelledError(
             f"none of {len(dataset.records):,} images of {source} has a label",

@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 
 from headstart.data.early_views import make_early_views
+from headstart.data.sources.opened_once import opened_once
 from headstart.distributed.background import in_background_thread
 from headstart.errors import RunError, require_installed
 from headstart.files import is_free
@@ -29,6 +30,7 @@ from headstart.workflow.training.result import TrainResult
 from headstart.workflow.training.run_data import run_data
 
 
+@opened_once()
 def train(
     request: str | Request | Plan,
     *,
