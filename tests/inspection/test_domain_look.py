@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import tifffile
+from PIL import Image
 
 from dicom_files import dicom_file
 from headstart.data.decoders.headers import Header
-from headstart.data.sources.reading import open_source
+from headstart.data.loading import read_image
+from headstart.data.sources.reading import ImageRecord, open_source
 from headstart.input_spec import Decoding
 from headstart.inspection.domain_look import SAMPLED_IMAGES, ImagesSeen, domain_of, look_at_images
 
@@ -91,3 +94,26 @@ def test_real_sets(real_data: Path, name: str, domain: str):
     records = dataset.of("train") or dataset.records
     seen = look_at_images(records, decoding=Decoding())
     assert domain_of(seen, names=sorted({r.label for r in records}), source=f"{name}.tar").domain == domain
+
+
+def test_files_are_looked_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("HEADSTART_HOME", str(tmp_path / "home"))
+    folder = written(tmp_path / "a", lambda path, grey: Image.fromarray(grey).save(path), "png")
+    records = open_source(str(folder)).records
+    read = []
+
+    def counting(record: ImageRecord, **options: Any) -> Any:
+        read.append(record.id)
+        return read_image(record, **options)
+
+    monkeypatch.setattr("headstart.inspection.domain_look.read_image", counting)
+    first = look_at_images(records, decoding=Decoding())
+    assert len(read) == len(records)
+    assert (look_at_images(records, decoding=Decoding()), len(read)) == (first, len(records))
+    assert look_at_images(records, decoding=Decoding(contrast="clahe")) is not first
+    assert len(read) == 2 * len(records), "another decoding gives other pixels"
+    for kept in (tmp_path / "home").rglob("*.look"):
+        kept.write_bytes(kept.read_bytes()[:-3])
+    assert look_at_images(records, decoding=Decoding()) == first, "a damaged file is passed over"
+    Image.new("L", (48, 40), 9).save(folder / "one" / "0.png")
+    assert look_at_images(records, decoding=Decoding()) != first, "other bytes are other images"

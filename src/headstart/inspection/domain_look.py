@@ -6,11 +6,14 @@ four bands are those of a sensor. Otherwise pixels and names decide (`domain_gue
 
 from __future__ import annotations
 
+import hashlib
+import json
 import statistics
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import astuple, dataclass, replace
 from pathlib import Path
 
+from headstart.data.checks.facts_cache import decoding_version, facts_folder, kept_or_found
 from headstart.data.decoders.headers import FileOrigin, Header, read_header
 from headstart.data.loading import ReadImage, read_image
 from headstart.data.sources.reading import ImageRecord, is_digits
@@ -22,6 +25,8 @@ from headstart.runs.progress import Progress, no_progress
 SAMPLED_IMAGES = 64
 """Number of images that decide domain, resolution and channels."""
 _LOOK_PIXELS = 96
+LOOK_VERSION = 1
+"""Raised whenever the same files may give other headers or statistics."""
 MOST_COLOURS = 4
 """More channels than that are bands of a sensor."""
 _MOST_FILES = 0.5
@@ -56,15 +61,34 @@ def look_at_images(
 ) -> ImagesSeen:
     """Headers and pixel statistics of images spread evenly over the records; unreadable ones are skipped.
 
+    Of files that were looked at before, with the same code, the statistics are kept in `$HEADSTART_HOME/images`.
+
     Args:
         records: All images.
         decoding: How they are read.
         progress: Receives how many were looked at.
     """
+    some = [replace(record, content=content) for record in _spread(records) if (content := _content(record))]
+    digest = hashlib.blake2b(f"{LOOK_VERSION} {decoding_version(decoding)}".encode(), digest_size=16)
+    for record in some:
+        digest.update(hashlib.blake2b(record.read(), digest_size=16).digest())
+    looked = progress("looking at images", len(some))
+    kept = facts_folder() / f"{digest.hexdigest()}.look"
+    return _from_json(kept_or_found(kept, lambda: _to_json(_look_at(some, decoding, lambda: looked(1)))))
+
+
+def _content(record: ImageRecord) -> bytes:
+    """Bytes of the file; none where it cannot be read: the check says why."""
+    try:
+        return record.read()
+    except OSError:
+        return b""
+
+
+def _look_at(records: Sequence[ImageRecord], decoding: Decoding, looked: Callable[[], object]) -> ImagesSeen:
     headers, looks = [], []
-    looked = progress("looking at images", min(SAMPLED_IMAGES, len(records)))
-    for record in _spread(records):
-        looked(1)
+    for record in records:
+        looked()
         found = read_image(record, at_least=_LOOK_PIXELS, decoding=decoding)
         header = read_header(found.encoded)
         if header is None:
@@ -73,6 +97,15 @@ def look_at_images(
         if isinstance(found, ReadImage):
             looks.append(pixel_statistics(found.pixels))
     return ImagesSeen(tuple(headers), tuple(looks))
+
+
+def _to_json(seen: ImagesSeen) -> bytes:
+    return json.dumps([[astuple(one) for one in seen.headers], [astuple(one) for one in seen.statistics]]).encode()
+
+
+def _from_json(text: bytes) -> ImagesSeen:
+    headers, looks = json.loads(text)
+    return ImagesSeen(tuple(Header(*one) for one in headers), tuple(PixelStatistics(*one) for one in looks))
 
 
 def domain_of(seen: ImagesSeen, *, names: Sequence[str], source: str) -> DomainGuess:

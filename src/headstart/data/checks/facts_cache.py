@@ -117,7 +117,7 @@ class FactsCache:
             decoding: How files are decoded, which changes the pixels.
         """
         self._folder = folder
-        self._name = _version(decoding)
+        self._name = decoding_version(decoding)
         self._known = _Rows(self._paths())
         self._new: dict[bytes, bytes] = {}
 
@@ -197,17 +197,30 @@ class FactsCache:
         digest = hashlib.blake2b(f"{np.__version__} {images_NSS.shape}".encode(), digest_size=16)
         digest.update(np.ascontiguousarray(images_NSS).data)
         digest.update(np.ascontiguousarray(labels_N).data)
-        path = self._folder / f"{self._name}-{digest.hexdigest()}.pairs"
-        with contextlib.suppress(OSError, struct.error, ValueError):
-            content = path.read_bytes()
-            if _CHECK.unpack_from(content)[0] == zlib.crc32(content[_CHECK.size :]):
-                os.utime(path)
-                return np.frombuffer(content, np.int64, offset=_CHECK.size).reshape(-1, 2)
-        found = compare(images_NSS, labels_N)
-        body = np.ascontiguousarray(found, np.int64).tobytes()
-        with contextlib.suppress(OSError, HeadstartError):
-            self._write(path.name, _CHECK.pack(zlib.crc32(body)) + body)
-        return found
+        name = f"{self._name}-{digest.hexdigest()}.pairs"
+        found = kept_or_found(
+            self._folder / name, lambda: np.ascontiguousarray(compare(images_NSS, labels_N), np.int64).tobytes()
+        )
+        return np.frombuffer(found, np.int64).reshape(-1, 2)
+
+
+def kept_or_found(path: Path, find: Callable[[], bytes]) -> bytes:
+    """What a file of the folder holds, if it is there and whole; else what is found now, which is kept there.
+
+    Args:
+        path: Its name says everything that the content depends on.
+        find: Finds the content; a disk that takes no more loses it, and nothing else.
+    """
+    with contextlib.suppress(OSError, struct.error):
+        content = path.read_bytes()
+        if _CHECK.unpack_from(content)[0] == zlib.crc32(content[_CHECK.size :]):
+            os.utime(path)
+            return content[_CHECK.size :]
+    found = find()
+    with contextlib.suppress(OSError, HeadstartError):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, lambda aside: aside.write_bytes(_CHECK.pack(zlib.crc32(found)) + found))
+    return found
 
 
 def facts_folder() -> Path:
@@ -233,7 +246,7 @@ def folder_bytes(folder: Path) -> int:
 
 def _files(folder: Path) -> Iterator[tuple[float, int, Path]]:
     """(time of the last use, bytes, file)."""
-    for path in (*stored_paths(folder, "*.rows"), *stored_paths(folder, "*.pairs")):
+    for path in (path for kind in ("*.rows", "*.pairs", "*.look") for path in stored_paths(folder, kind)):
         with contextlib.suppress(OSError):  # another process removed it
             stat = path.stat()
             yield stat.st_mtime, stat.st_size, path
@@ -244,7 +257,7 @@ def _check(digest: bytes, body: bytes) -> int:
     return zlib.crc32(body, zlib.crc32(digest))
 
 
-def _version(decoding: Decoding) -> str:
+def decoding_version(decoding: Decoding) -> str:
     """Name of everything besides a file's bytes that decides what is found in it."""
     # Of optional packages none: what they decode is lossless, and a file that lacked its decoder left no row.
     versions = [metadata.version(name) for name in ("pillow", "simplejpeg")]
