@@ -5,6 +5,7 @@ from __future__ import annotations
 from headstart.runs.event import Event
 from headstart.runs.events import (
     ActivationsCached,
+    ChannelsSelected,
     CheckpointSelected,
     Computing,
     EngineNoted,
@@ -86,6 +87,7 @@ EVERY_EVENT: tuple[Event, ...] = (
     Stopping("stopping after the current step"),
     CheckpointSelected("tune/1", "best of the epochs"),
     HeadSelected("probe", "linear", "multi_depth does not beat it"),
+    ChannelsSelected("learned", "it has the lowest log loss"),
     HeadFittedOnViews("tune", 2, 40),
     Computing("the head on all depths", 3, 4),
     PenaltySampled("probe", 8, 40),

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Literal, get_args
 
 from headstart.errors import PlanError
@@ -24,8 +25,14 @@ MOST_BITS = 16
 """Of a grey value that can be read."""
 
 
-BANDS_PATTERN = r"[1-9]\d*(,[1-9]\d*,[1-9]\d*)?"
-"""One number of a band, or three."""
+MOST_BANDS = 16
+"""That are adapted to a network of three channels."""
+
+ChannelMethod = Literal["band_map", "repeat", "sum", "learned", "random_convolutions"]
+"""How the bands of an image reach a network of three channels (`headstart.networks.channels` says each exactly)."""
+
+BANDS_PATTERN = r"[1-9]\d*(,[1-9]\d*){0,15}"
+"""Numbers of bands."""
 WINDOW_PATTERN = r"file|full|percentiles|-?\d+(\.\d+)?,\d+(\.\d+)?"
 """Ways to read the grey values of DICOM files; the last is CENTER,WIDTH."""
 Contrast = Literal["file", "clahe"]
@@ -39,21 +46,27 @@ class Decoding:
     bits: int | None = None
     """Bits that values of more than 8 bits use, 1..16: 2^bits - 1 becomes white. None: all of the file's type."""
     bands: tuple[int, ...] | None = None
-    """Numbers of the bands that are read, from 1 on, one for grey or three; None: all of an image of one or three."""
+    """Numbers of the bands that are read, from 1 on; None: all."""
     window: str | None = None
     """Range of a DICOM file's grey values: file (None: the same) is the window that each file states, else its full
     range; full; percentiles: 0.5 to 99.5 of each image; CENTER,WIDTH: this one in units after the rescale slope."""
     contrast: Contrast | None = None
     """clahe equalises the contrast of each image by regions; file (None: the same) leaves it."""
+    band_count: int | None = None
+    """Number of bands that are read of every image, for a network that was adapted to them; None: one or three."""
 
     def faults(self) -> list[str]:
         """One sentence for each value that is none."""
         found = []
         if self.bits is not None and not 1 <= self.bits <= MOST_BITS:
             found.append(f"data.bits: {self.bits} must be 1..{MOST_BITS}")
-        if self.bands is not None and (len(self.bands) not in (1, 3) or min(self.bands) < 1):
+        counts = (1, 3) if self.band_count is None else (self.band_count,)
+        if self.bands is not None and (len(self.bands) not in counts or min(self.bands) < 1):
             given = ",".join(map(str, self.bands))
-            found.append(f"data.bands: {given!r} must be one number for grey or three such as 3,2,1, counted from 1")
+            wanted = "one number for grey or three such as 3,2,1" if self.band_count is None else f"{counts[0]} numbers"
+            found.append(f"data.bands: {given!r} must be {wanted}, counted from 1")
+        if self.band_count is not None and not 2 <= self.band_count <= MOST_BANDS:
+            found.append(f"data.band_count: {self.band_count} must be 2..{MOST_BANDS}")
         if self.window is not None and not re.fullmatch(WINDOW_PATTERN, self.window):
             text = "must be file, full, percentiles, or CENTER,WIDTH such as 40,400"
             found.append(f"data.window: {self.window!r} {text}")
@@ -116,6 +129,9 @@ class InputSpec:
     border: keep the shape, lose nothing, fill up with the mean colour."""
     decoding: Decoding = Decoding()
     """What the bytes of a file become, before anything is resized."""
+    channels_by: ChannelMethod | None = None
+    """How the bands reach the network, which was adapted to as many channels; then `mean` and `std` are those of the
+    bands in the training images. None: the network as its weights are."""
 
     def __post_init__(self) -> None:
         faults = self.decoding.faults()
@@ -172,6 +188,17 @@ class InputSpec:
             found = replace(found, crop=crop, resize=found.resize if crop == "center" else found.size)
         return replace(found, decoding=decoding)
 
+    def for_bands(self, mean: Sequence[float], std: Sequence[float], method: ChannelMethod) -> InputSpec:
+        """The same view of images of several bands.
+
+        Args:
+            mean: Of each band in the training images, 0..1.
+            std: Likewise; 0 for a band with one value becomes 1.
+            method: How the bands reach the network.
+        """
+        spread = tuple(float(value) or 1.0 for value in std)
+        return replace(self, mean=tuple(map(float, mean)), std=spread, channels_by=method)
+
     def resized(self, width: int, height: int) -> tuple[int, int]:
         """(width, height) of an image after the resize, rounded as torchvision and timm round; both at least 1."""
         if self.crop == "squash":
@@ -196,12 +223,14 @@ class InputSpec:
         """Plain values for JSON; the choices of `decoding` lie next to the rest."""
         raw = asdict(self)
         del raw["decoding"]
+        if self.channels_by is None:  # older rows and bundles then compare equal
+            del raw["channels_by"]
         return {**raw, **self.decoding.to_dict()}
 
     @classmethod
     def from_dict(cls, raw: dict[str, Any]) -> InputSpec:
         """The inverse of `to_dict`."""
         rest = {**raw, "mean": tuple(raw["mean"]), "std": tuple(raw["std"])}
-        bits, bands, window = rest.pop("bits", None), rest.pop("bands", None), rest.pop("window", None)
-        contrast = rest.pop("contrast", None)
-        return cls(**rest, decoding=Decoding(bits, None if bands is None else tuple(bands), window, contrast))
+        chosen = {field.name: rest.pop(field.name, None) for field in fields(Decoding)}
+        bands = chosen["bands"]
+        return cls(**rest, decoding=Decoding(**{**chosen, "bands": None if bands is None else tuple(bands)}))

@@ -18,7 +18,7 @@ from headstart.networks.forks import guard_forks
 from headstart.networks.groups.grouping import layer_groups
 from headstart.networks.groups.layers import LayerGroup, copy_of, in_evaluation_mode, restore
 from headstart.networks.groups.order import trace, without_weights
-from headstart.networks.head_layers import DEPTHS, DepthColumns, HeadLayers, HeadSite, head_layers_of
+from headstart.networks.head_layers import DEPTHS, WITHOUT_BIAS, DepthColumns, HeadLayers, HeadSite, head_layers_of
 from headstart.networks.heads import (
     AUXILIARY_LOSS_WEIGHTS,
     DepthHead,
@@ -63,6 +63,8 @@ class Classifier:
     """Report on the loaded weights; None for random weights."""
     depth_columns: DepthColumns = field(default_factory=dict, compare=False)
     """Where the features of each group are; empty without a head on all depths."""
+    bands: int | None = None
+    """Number of bands of the images that its first layer was adapted to; None: the channels of the weights."""
 
     def __repr__(self) -> str:
         groups = count_text(len(self.groups), "layer group")
@@ -82,6 +84,11 @@ class Classifier:
     def group_names(self) -> tuple[str, ...]:
         """Stem to head."""
         return tuple(group.name for group in self.groups)
+
+    @property
+    def image_channels(self) -> int:
+        """Channels of the images that it takes."""
+        return self.card.input.channels if self.bands is None else self.bands
 
     @property
     def num_features(self) -> int:
@@ -192,7 +199,9 @@ class Classifier:
             TypeError: the head is not linear.
         """
         start, weight_KF, bias_K = 0, torch.as_tensor(weight_KF), torch.as_tensor(bias_K)  # noqa: N806
-        own_shares = sum(s for site, s in zip(self.main_sites, self.shares, strict=True) if site.path != DEPTHS)
+        own_shares = sum(
+            s for site, s in zip(self.main_sites, self.shares, strict=True) if site.path not in WITHOUT_BIAS
+        )
         for site, share in zip(self.main_sites, self.shares, strict=True):
             columns = weight_KF[:, start : start + site.features] / share
             start += site.features
@@ -386,7 +395,7 @@ def build_classifier(
 def _try_size(classifier: Classifier, size: int) -> None:
     """Fail before training, not in its first step."""
     try:
-        trace(classifier.network, torch.empty(1, classifier.card.input.channels, size, size, device="meta"))
+        trace(classifier.network, torch.empty(1, classifier.image_channels, size, size, device="meta"))
     except ModelError as error:
         raise _size_error(classifier.card, size, error) from error
 

@@ -15,7 +15,11 @@ from headstart.arrays import Doubles, Singles
 SiteRole = Literal["main", "auxiliary"]
 
 DEPTHS = "multi_depth"
-"""Path of the layer on the outputs of all groups; the one module that headstart adds to a library's network."""
+"""Path of the layer on the outputs of all groups, which headstart adds to a library's network."""
+BAND_HEAD = "band_head"
+"""Path of the layer on random convolutions of all bands, which headstart adds too."""
+WITHOUT_BIAS = (DEPTHS, BAND_HEAD)
+"""Added layers: the network's own has the bias of all."""
 
 DepthColumns: TypeAlias = Mapping[str, tuple[int, int] | None]
 """Layer group, stem to last stage -> columns (start, stop) of its pooled output in the features of a head on all

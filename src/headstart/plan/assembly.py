@@ -135,7 +135,9 @@ def assemble(
             grain=request.grain or (rates.grain if rates else None) or "stage",
             noncommercial_weights=request.noncommercial_weights,
         ),
-        input=InputPlan(size=request.input_size or "auto", resize=request.resize or "auto"),
+        input=InputPlan(
+            size=request.input_size or "auto", resize=request.resize or "auto", channels=request.channels or "auto"
+        ),
         head=HeadPlan(kind=request.head or "linear"),
         phases=phases,
         augmentation=request.views,

@@ -214,6 +214,7 @@ class Plan(Section):
                 "input": InputPlan(
                     size=input_size if self.input.size == "auto" else self.input.size,
                     resize=input_resize if self.input.resize == "auto" else self.input.resize,
+                    channels=self.input.channels,
                 ),
                 "phases": tuple(phases),
                 "reasons": reasons,

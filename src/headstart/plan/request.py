@@ -18,7 +18,7 @@ from headstart.input_spec import Resize
 from headstart.knowledge.domain import AugmentationName, Domain, RequestedDomain
 from headstart.knowledge.domains import DOMAINS
 from headstart.plan.option import Option, options_of, words_of
-from headstart.plan.sections import DEVICE, AugmentationPlan, DataPlan, Grain, NoncommercialWeights
+from headstart.plan.sections import DEVICE, AugmentationPlan, ChannelChoice, DataPlan, Grain, NoncommercialWeights
 
 DEFAULT_MODEL = "tf_efficientnet_lite0"
 DEFAULT_STRATEGY: Literal["progressive"] = "progressive"
@@ -76,6 +76,14 @@ class Request:
         Option(
             "How an image becomes square: squash and letterbox keep all of it; default: as the weights want, mostly "
             "crop.",
+            panel="Data",
+        ),
+    ] = None
+    channels: Annotated[
+        ChannelChoice | None,
+        Option(
+            "How images of 2 or 4 to 16 bands reach weights of three channels; default: auto, which compares the ways "
+            "by a probe on the training images.",
             panel="Data",
         ),
     ] = None
@@ -215,6 +223,7 @@ class Request:
             "model.grain": self.grain,
             "input.size": self.input_size,
             "input.resize": self.resize,
+            "input.channels": self.channels,
             "batch_size": self.batch_size,
             "optimizer": self.optimizer if self.optimizer is not None else self.weight_decay,
         }

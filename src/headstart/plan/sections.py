@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator, model_validator
 
 from headstart.errors import PlanError
-from headstart.input_spec import BANDS_PATTERN, Contrast, Decoding
+from headstart.input_spec import BANDS_PATTERN, MOST_BANDS, Contrast, Decoding
 from headstart.plan.faults import sentences
 from headstart.plan.fold import Fold
 from headstart.plan.group_rule import GroupRule
@@ -20,6 +20,8 @@ Grain = Literal["stage", "block"]
 DEVICE = r"auto|cpu|mps|cuda(:\d+)?"
 """Pattern of names of devices."""
 NoncommercialWeights = Literal["refuse", "allow"]
+ChannelChoice = Literal["auto", "plain", "band_map", "repeat", "sum", "learned", "random_convolutions"]
+"""`headstart.input_spec.ChannelMethod`, or none, or one that is decided by a probe."""
 Requirement = Literal["channel_adaptation", "self_supervised_pretraining"]
 """A step that must come before training, or inside it, and that the phases do not describe."""
 
@@ -93,9 +95,13 @@ class DataPlan(Section):
     the file's type, so that values that use a part of it are dark."""
     bands: Annotated[
         str | None,
-        Option("Bands by number, three or one, such as 3,2,1; images of more than three need it.", panel="Data"),
+        Option("Bands to read by number, such as 3,2,1; default: all. See --channels.", panel="Data"),
     ] = None
-    """Numbers of the bands that are read as red, green and blue, or of one that is read as grey, counted from 1."""
+    """Numbers of the bands that are read, counted from 1: three as red, green and blue, one as grey, or as many as
+    `input.channels` brings to the network. None: all."""
+    band_count: Annotated[int, Field(ge=2, le=MOST_BANDS)] | None = None
+    """Number of bands that are read of every image, where `input.channels` brings them to the network; None is found
+    by looking at the first images. Images with another number are left out by name."""
     window: Annotated[
         str | None,
         Option("Grey of DICOM: file (its own window), full, percentiles, or CENTER,WIDTH.", panel="Data"),
@@ -142,7 +148,7 @@ class DataPlan(Section):
     @classmethod
     def _bands_are_numbers(cls, bands: str | None) -> str | None:
         if bands is not None and not re.fullmatch(BANDS_PATTERN, bands):
-            raise ValueError(f"{bands!r} must be one number for grey or three such as 3,2,1, counted from 1")
+            raise ValueError(f"{bands!r} must be numbers such as 3,2,1, at most {MOST_BANDS}, counted from 1")
         return bands
 
     @field_validator("window")
@@ -161,7 +167,12 @@ class DataPlan(Section):
     def decoding(self) -> Decoding:
         """What the bytes of the image files become."""
         bands = None if self.bands is None else tuple(map(int, self.bands.split(",")))
-        return Decoding(self.bits, bands, self.window, self.contrast)
+        return Decoding(self.bits, bands, self.window, self.contrast, self._count_of(bands))
+
+    def _count_of(self, bands: tuple[int, ...] | None) -> int | None:
+        if self.band_count is not None or bands is None or len(bands) in (1, 3):
+            return self.band_count
+        return len(bands)
 
     @field_validator("limit_train", "limit_test")
     @classmethod
@@ -205,6 +216,12 @@ class InputPlan(Section):
     """How an image of any shape becomes the square. crop: keep the shape, cut off what sticks out. squash: bend the
     whole image to a square. letterbox: keep the whole image and its shape, fill up with the mean colour. auto takes the
     way of the weights, nearly always crop."""
+    channels: ChannelChoice = "auto"
+    """How bands reach weights of three channels (docs/guide/channels.md). plain: images of one or three bands as they
+    are, with the statistics of the weights. band_map: three of the bands; repeat, sum: the weights of the three
+    channels are spread over all bands; learned: the principal components of the pixels; random_convolutions: these,
+    and features of fixed convolutions on all bands beside the network. auto: plain for one and three bands, else what
+    a probe on the training images finds best."""
 
 
 class HeadPlan(Section):

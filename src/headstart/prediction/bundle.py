@@ -166,6 +166,10 @@ def load_classifier(
     classifier = with_new_head(network, info.card, kind=kind, num_classes=len(info.classes))
     try:
         tensors = load_file(folder / WEIGHTS_FILE)
+        if info.input.channels_by is not None:
+            from headstart.networks.channels import with_bands_of
+
+            classifier = with_bands_of(classifier, tensors, info.input.channels)
         # The depth head's width follows from the weights' network, so the other tensors are loaded first.
         own = {name: tensor for name, tensor in tensors.items() if not name.startswith(f"{DEPTHS}.")}
         restore(classifier.network, own)

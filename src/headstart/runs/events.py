@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from headstart.amounts import count_text
+from headstart.input_spec import ChannelMethod
 from headstart.runs.event import Event
 
 StopReason = Literal["budget", "signal"]
@@ -82,6 +83,19 @@ class HeadSelected(Event):
     def sentence(self) -> str:
         """Name and reason."""
         return f"selected the {self.head} head: {self.reason}"
+
+
+@dataclass(frozen=True)
+class ChannelsSelected(Event):
+    """The selected way from the bands of the images to the channels of the weights."""
+
+    event: ClassVar[str] = "channels_selected"
+    method: ChannelMethod
+    reason: str
+
+    def sentence(self) -> str:
+        """Name and reason."""
+        return f"selected the channels {self.method}: {self.reason}"
 
 
 @dataclass(frozen=True)

@@ -123,7 +123,7 @@ class PixelFeed:
     def rewrites(self) -> AbstractContextManager[object]:
         """Those of the whole network."""
         size = self.images.spec.size
-        image = torch.zeros(1, self.classifier.card.input.channels, size, size, device=device_of(self.network))
+        image = torch.zeros(1, self.classifier.image_channels, size, size, device=device_of(self.network))
         return step_rewrites(self.network, self.network, [image])
 
     def validation_logits(self, on_images: Callable[[int], object], rows: Positions | None = None) -> Singles:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
+from headstart.data.band_count import band_count
 from headstart.data.checks import image_checks
 from headstart.data.checks.check_result import CheckResult, GroupCount, check_result
 from headstart.data.checks.near_findings import write_group_table
@@ -31,12 +32,14 @@ from headstart.data.splits import (
 )
 from headstart.errors import DataError, require
 from headstart.files import is_folder
-from headstart.input_spec import Decoding, InputSpec, Resize
+from headstart.input_spec import MOST_BANDS, Decoding, InputSpec, Resize
+from headstart.networks.band_adapter import CHANNELS
 from headstart.networks.cards.finding import find_model
 from headstart.plan.group_rule import group_column
 from headstart.plan.image_counts import steps_hold_out
 from headstart.plan.plan import DataPlan, Plan, ProbePhase
 from headstart.plan.request import DEFAULT_MODEL, Request
+from headstart.plan.sections import ChannelChoice
 from headstart.runs.progress import Progress, no_progress
 from headstart.workflow.plans import domain_found, make_plan
 
@@ -61,6 +64,8 @@ class CheckedData:
     facts: image_checks.FileFacts
     roles: Roles
     groups: dict[str, str]
+    decoding: Decoding
+    """As they were read: where they have several bands, with the number."""
 
 
 def check(
@@ -103,6 +108,8 @@ def check(
         dataset = replace(
             dataset, records=train + apart.records, account=dataset.account.joined(apart.account, prefix=VAL_PREFIX)
         )
+    decoding = with_band_count(decoding, dataset.records, channels="auto")
+    spec = replace(spec, decoding=decoding)
     facts = read_watched(dataset.records, progress, decoding=decoding, near_duplicates="find")
     groups = group_names(facts.readable, part.group)
     found = check_result(dataset, facts, spec, groups=groups)
@@ -129,9 +136,9 @@ def check_for_training(plan: Plan, progress: Progress) -> CheckedData:
     if part.unreadable == "stop":
         refuse_left_out(dataset)
     # Roles are drawn by name, so that only the images of a sample are read, and a file that breaks moves no other.
-    facts = read_watched(
-        (*drawn.train, *drawn.validation, *drawn.test), progress, decoding=part.decoding, near_duplicates="find"
-    )
+    records = (*drawn.train, *drawn.validation, *drawn.test)
+    decoding = with_band_count(part.decoding, records, channels=plan.input.channels)
+    facts = read_watched(records, progress, decoding=decoding, near_duplicates="find")
     early_views().close()
     image_checks.refuse_unusable(facts, source=part.source, val=part.val, strict=part.unreadable == "stop")
     groups = joined_groups({record.id: named.groups[record.id] for record in facts.readable}, facts)
@@ -142,7 +149,24 @@ def check_for_training(plan: Plan, progress: Progress) -> CheckedData:
     _refuse_empty(drawn, roles)
     if any(isinstance(phase, ProbePhase) for phase in plan.phases):  # only the linear probe is cross-validated
         _refuse_one_group(roles, groups)
-    return CheckedData(dataset, facts, roles, groups)
+    return CheckedData(dataset, facts, roles, groups, decoding)
+
+
+def with_band_count(decoding: Decoding, records: Sequence[ImageRecord], *, channels: ChannelChoice) -> Decoding:
+    """The decoding with the number of bands, where they have to be brought to the channels of the weights.
+
+    Args:
+        decoding: As requested.
+        records: The images, of which a few are looked at where neither number nor bands were given.
+        channels: As the plan has it.
+    """
+    if channels == "plain" or decoding.band_count is not None:
+        return replace(decoding, band_count=None) if channels == "plain" else decoding
+    count = len(decoding.bands) if decoding.bands is not None else band_count(records) or CHANNELS
+    # Grey goes through the weights as it is: each way would give the same, and its statistics are those of photos.
+    if count in (1, CHANNELS) and (channels == "auto" or count == 1):
+        return decoding
+    return replace(decoding, band_count=count) if count <= MOST_BANDS else decoding
 
 
 def view_of_probe(plan: Plan) -> InputSpec | None:

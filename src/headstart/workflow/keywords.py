@@ -30,6 +30,7 @@ from headstart.plan.request import (
     Request,
     StrategyName,
 )
+from headstart.plan.sections import ChannelChoice
 
 
 class DataKeywords(TypedDict, total=False):
@@ -60,6 +61,7 @@ class TrainKeywords(DataKeywords, total=False):
     domain: RequestedDomain | None
     input_size: int | None
     resize: Resize | None
+    channels: ChannelChoice | None
     epochs: int | None
     unfreeze: int | None
     lr_rule: LrRuleName | None

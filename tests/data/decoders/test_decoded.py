@@ -14,8 +14,10 @@ from headstart.data.decoders.decoded import (
     decoded_bands,
     decoded_integers,
     over_white,
+    picture_of,
     upright,
 )
+from headstart.input_spec import Decoding
 
 RNG = np.random.default_rng(0)
 
@@ -28,12 +30,28 @@ def fault(function: object, *given: object, **named: object) -> UnreadableImageE
 
 def test_bands_are_counted_from_1_and_one_or_three_need_no_choice():
     five = RNG.integers(0, 9, (4, 5, 5))
-    assert np.array_equal(chosen_bands(five, (5, 1)), five[:, :, [4, 0]])
+    assert np.array_equal(chosen_bands(five, Decoding(bands=(5, 1), band_count=2)), five[:, :, [4, 0]])
     for count in (1, 3):
-        assert chosen_bands(five[:, :, :count], None).shape[2] == count
+        assert chosen_bands(five[:, :, :count], Decoding()).shape[2] == count
     for count in (2, 4, 5):
-        assert fault(chosen_bands, five[:, :, :count], None).kind is FaultKind.BANDS
-    assert str(fault(chosen_bands, five[:, :, :1], (2,))) == "1 band, and band 2 was chosen"
+        assert fault(chosen_bands, five[:, :, :count], Decoding()).kind is FaultKind.BANDS
+    assert str(fault(chosen_bands, five[:, :, :1], Decoding(bands=(2,)))) == "1 band, and band 2 was chosen"
+
+
+def test_the_expected_number_of_bands_is_read_and_another_one_is_refused_with_both_numbers():
+    five = RNG.integers(0, 9, (4, 5, 5))
+    assert np.array_equal(chosen_bands(five, Decoding(band_count=5)), five)
+    assert str(fault(chosen_bands, five, Decoding(band_count=4))) == "5 bands, and 4 are expected"
+
+
+def test_the_picture_of_bands_shows_the_third_second_and_first_at_full_brightness():
+    shares = RNG.random((6, 7, 5)) * 0.1
+    shown = picture_of(shares)
+    assert shown.max() == 255
+    assert np.abs(shown / 255 - shares[:, :, 2::-1] / shares[:, :, :3].max()).max() <= 0.5 / 255 + 1e-9
+    two = picture_of(shares[:, :, :2])
+    assert (two[:, :, 0] == two[:, :, 2]).all()
+    assert not picture_of(np.zeros((2, 2, 4))).any()
 
 
 @pytest.mark.parametrize("tag", range(1, 9))

@@ -37,7 +37,7 @@ _REMEDIES = {
     FaultKind.TOO_LARGE: "cut them into tiles or save them smaller",
     FaultKind.TOO_SMALL: "remove them",
     FaultKind.NOT_AN_IMAGE: "remove them, or copy them again",
-    FaultKind.BANDS: "--bands (in a plan data.bands) chooses bands by number",
+    FaultKind.BANDS: "--bands (in a plan data.bands) chooses bands by number; all images must have the same bands",
     FaultKind.VALUES: "--bits (in a plan data.bits) says how many bits are used; save floats as 0..1",
     FaultKind.FRAMES: "save the frames as files of their own",
     FaultKind.NEEDS_PACKAGE: "install what is named, or save them in another format",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, TypeAlias
@@ -10,7 +9,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from headstart.input_spec import MOST_BITS
+from headstart.input_spec import MOST_BITS, Decoding
 
 Pixels: TypeAlias = npt.NDArray[np.uint8]
 """Height x width x 3, RGB, 0..255."""
@@ -122,29 +121,53 @@ def upright(pixels: npt.NDArray[Any], orientation: int) -> npt.NDArray[Any]:
     return np.ascontiguousarray(pixels)
 
 
-def chosen_bands(values: npt.NDArray[Any], bands: Sequence[int] | None) -> npt.NDArray[Any]:
-    """The bands that an image is read as: those that were chosen, else its only one or its three.
+def chosen_bands(values: npt.NDArray[Any], decoding: Decoding) -> npt.NDArray[Any]:
+    """The bands that an image is read as: those that were chosen, else all, if there are as many as expected.
 
     Args:
         values: Height x width x bands.
-        bands: Numbers from 1 on; None: there was no choice.
+        decoding: Which bands, or how many are expected; without either, one or three.
 
     Raises:
-        UnreadableImageError: there is no such band, or there must be a choice.
+        UnreadableImageError: there is no such band, or another number of them.
     """
-    count = values.shape[2]
+    count, bands = values.shape[2], decoding.bands
     if bands is not None:
         if max(bands) > count:
-            named = f"{count} band{'s' if count > 1 else ''}"
-            raise UnreadableImageError(f"{named}, and band {max(bands)} was chosen", FaultKind.BANDS)
+            raise UnreadableImageError(f"{_bands(count)}, and band {max(bands)} was chosen", FaultKind.BANDS)
         return values[:, :, [band - 1 for band in bands]]
-    if count not in (1, 3):
-        way_out = "--bands 3,2,1" if count > 2 else "--bands 1"
-        raise UnreadableImageError(
-            f"{count} bands, and networks take three so far: choose by number in training, such as {way_out}",
-            FaultKind.BANDS,
-        )
+    if decoding.band_count is not None:
+        refuse_other_count(count, decoding)
+    elif count not in (1, 3):
+        raise UnreadableImageError(f"{_bands(count)}, and the network takes three", FaultKind.BANDS)
     return values
+
+
+def refuse_other_count(count: int, decoding: Decoding) -> None:
+    """Refuse an image with another number of bands than the network was adapted to.
+
+    Raises:
+        UnreadableImageError: with both numbers.
+    """
+    if decoding.band_count not in (None, count):
+        raise UnreadableImageError(f"{_bands(count)}, and {decoding.band_count} are expected", FaultKind.BANDS)
+
+
+def _bands(count: int) -> str:
+    return f"{count} band{'s' if count > 1 else ''}"
+
+
+def picture_of(shares: npt.NDArray[Any]) -> Pixels:
+    """Picture of an image of any number of bands, for people and for comparing images: height x width x 3.
+
+    Bands are numbered by rising wavelength as a rule, so the third, second and first stand for red, green and blue.
+    Reflectance uses a small part of its range: the largest value becomes white.
+
+    Args:
+        shares: Height x width x bands, 0..1.
+    """
+    shown = shares[:, :, [2, 1, 0] if shares.shape[2] > 2 else [0, 0, 0]].astype(np.float64)
+    return np.rint(shown * (255 / max(float(shown.max()), 1e-12))).astype(np.uint8)
 
 
 def over_white(values: npt.NDArray[Any], alpha: npt.NDArray[Any]) -> tuple[npt.NDArray[np.float64], float]:
@@ -166,11 +189,14 @@ def decoded_bands(
     A file with more bits that holds the picture of one with 8 so gives the very pixels of that one.
 
     Args:
-        shares: Height x width x 1 or 3.
+        shares: Height x width x bands.
         kind: Name of the file kind.
         largest: Of `Decoded`.
         white: Likewise.
     """
+    if shares.shape[2] not in (1, 3):
+        # Brightness against the whole range says nothing here: each band is normalised by its own statistics.
+        return Decoded(picture_of(shares), kind, np.ascontiguousarray(shares, np.float32))
     levels = shares * 255
     rounded = np.rint(levels)
     is_shallow = bool(np.abs(levels - rounded).max() < _EIGHT_BIT_ERROR)
@@ -190,7 +216,7 @@ def decoded_integers(values: npt.NDArray[Any], kind: str, *, white: int, bits: i
     """Decoded image of values with more than 8 bits: never stretched to its own range, but mapped from `white` to 1.
 
     Args:
-        values: Height x width x 1 or 3, integers, or floats that stand for them or lie in 0..1.
+        values: Height x width x bands, integers, or floats that stand for them or lie in 0..1.
         kind: Name of the file kind.
         white: The value of white that the file's type or header gives.
         bits: Bits that the user says are used: 2^bits - 1 is white. None leaves `white`.

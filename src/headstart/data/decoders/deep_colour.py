@@ -65,7 +65,7 @@ def decode_deep_colour(image: Image.Image, encoded: bytes, decoding: Decoding) -
         alpha, samples = samples[:, :, -1] / np.float64(white), samples[:, :, :-1]
     elif decoding.bands is None and isinstance(key, tuple):
         alpha = np.any(samples != np.asarray(key), axis=2).astype(np.float64)  # this one colour is transparent
-    samples = upright(chosen_bands(samples, decoding.bands), turn)
+    samples = upright(chosen_bands(samples, decoding), turn)
     if alpha is None:
         return decoded_integers(samples, kind, white=white, bits=decoding.bits)
     top = white if decoding.bits is None else 2**decoding.bits - 1

@@ -173,7 +173,9 @@ def _stored(dataset: Any) -> npt.NDArray[Any]:  # noqa: ANN401 - a data set of p
 
 def _decoded(dataset: Any, stored: npt.NDArray[Any], decoding: Decoding) -> Decoded:  # noqa: ANN401
     if stored.shape[2] > 1:
-        chosen = chosen_bands(stored, decoding.bands)
+        chosen = chosen_bands(stored, decoding)
+        if stored.dtype.itemsize == 1 and chosen.shape[2] not in (1, 3):
+            return decoded_bands(chosen / np.float64(255), "DICOM")
         if stored.dtype.itemsize == 1:
             return Decoded(np.repeat(chosen, 3, axis=2) if chosen.shape[2] == 1 else chosen, "DICOM")
         is_palette = dataset.PhotometricInterpretation == "PALETTE COLOR"

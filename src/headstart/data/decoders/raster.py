@@ -24,13 +24,16 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from headstart.data.decoders.contrast import with_contrast
 from headstart.data.decoders.damage import jpeg_without_noise, refuse_damaged_png
 from headstart.data.decoders.decoded import (
+    Bands,
     Decoded,
     FaultKind,
     Pixels,
     UnreadableImageError,
     check_size,
     chosen_bands,
+    decoded_bands,
     decoded_integers,
+    refuse_other_count,
     upright,
 )
 from headstart.data.decoders.deep_colour import decode_deep_colour, is_deep_colour
@@ -94,6 +97,12 @@ def decode_with_facts(
 def _decoded(encoded: bytes, at_least: int | None, decoding: Decoding) -> Decoded:
     if not encoded:
         raise UnreadableImageError("the file is empty", FaultKind.EMPTY)
+    found = _decoded(encoded, at_least, decoding)
+    refuse_other_count(found.values.shape[2], decoding)
+    return found
+
+
+def _decoded(encoded: bytes, at_least: int | None, decoding: Decoding) -> Decoded:
     try:
         if is_dicom(encoded):
             return decode_dicom(encoded, decoding)
@@ -145,11 +154,16 @@ def _with_bands(found: Decoded, decoding: Decoding) -> Decoded:
     """The chosen bands of an image of three: one of them as grey."""
     if decoding.bands is None:
         return found
-    pixels = chosen_bands(found.pixels, decoding.bands)
-    bands = (
-        found.bands if found.bands is None or found.bands.shape[2] == 1 else chosen_bands(found.bands, decoding.bands)
-    )
+    if len(decoding.bands) not in (1, 3):
+        return decoded_bands(chosen_bands(_shares(found), decoding), found.kind)
+    pixels = chosen_bands(found.pixels, decoding)
+    bands = found.bands if found.bands is None or found.bands.shape[2] == 1 else chosen_bands(found.bands, decoding)
     return replace(found, pixels=np.repeat(pixels, 3, axis=2) if pixels.shape[2] == 1 else pixels, bands=bands)
+
+
+def _shares(found: Decoded) -> Bands:
+    """Values of a decoded image as they go into a network, 0..1."""
+    return found.pixels / np.float32(255) if found.bands is None else found.bands
 
 
 def _has_more_frames(image: Image.Image, encoded: bytes) -> bool:

@@ -76,6 +76,20 @@ def _numbers(value: Any) -> tuple[int, ...]:  # noqa: ANN401 - a tag's value
     return tuple(int(number) for number in value) if isinstance(value, tuple) else (int(value),)
 
 
+def band_count_of(encoded: bytes) -> int | None:
+    """Number of bands of a TIFF's first page, without transparency; None where it is no such file or damaged."""
+    try:
+        tifffile = require("tifffile", extra="satellite")
+        logging.getLogger("tifffile").setLevel(logging.CRITICAL + 1)
+        with tifffile.TiffFile(io.BytesIO(encoded)) as file:
+            page = file.pages.first
+            extra = tuple(int(kind) for kind in page.extrasamples)
+            count = int(page.samplesperpixel)
+            return count - 1 if extra and count in (2, 4) and _is_alpha(count, extra) else count
+    except Exception:  # whoever decodes the file says what is wrong with it
+        return None
+
+
 def decode_tiff(encoded: bytes, decoding: Decoding) -> Decoded:
     """Decoded image of the first page of a TIFF.
 
@@ -94,13 +108,13 @@ def decode_tiff(encoded: bytes, decoding: Decoding) -> Decoded:
         raise UnreadableImageError(f"a TIFF of this kind needs a package: {error}", FaultKind.NEEDS_PACKAGE) from error
     except Exception as error:  # bytes that nobody meant make tifffile raise nearly anything
         raise UnreadableImageError(f"broken or truncated ({error})") from error
-    chosen = chosen_bands(values, decoding.bands)
+    chosen = chosen_bands(values, decoding)
     if alpha is not None:
         top = 1 if chosen.dtype.kind == "f" else white
         shares, veiled = over_white(chosen / np.float64(top), alpha / np.float64(top))
         mixed = shares if chosen.dtype.kind == "f" else np.rint(shares * top).astype(np.int64)
         found = replace(decoded_integers(upright(mixed, turn), "TIFF", white=white, bits=None), veiled=veiled)
-    elif white == 2**8 - 1:
+    elif white == 2**8 - 1 and chosen.shape[2] in (1, 3):
         pixels = upright(chosen, turn)
         found = Decoded(np.repeat(pixels, 3, axis=2) if pixels.shape[2] == 1 else pixels, "TIFF")
     else:

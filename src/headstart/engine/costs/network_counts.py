@@ -33,7 +33,7 @@ def counted_facts_of(classifier: Classifier, *, size: int) -> NetworkFacts:
     owners = owner_by_path(stand_ins, groups)
     index = {group.name: number for number, group in enumerate(groups)}
     watched = _Operations({_storage(tensor): index[owners[path]] for path, tensor in stand_ins.items()})
-    images = torch.empty(1, classifier.card.input.channels, size, size, device="meta")
+    images = torch.empty(1, classifier.image_channels, size, size, device="meta")
     try:
         with in_evaluation_mode(network), torch.no_grad(), watched:
             torch.func.functional_call(network, stand_ins, (images,))

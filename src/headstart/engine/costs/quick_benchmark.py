@@ -97,14 +97,14 @@ def benchmarked_speeds(classifier: AnyClassifier, facts: NetworkFacts, *, size: 
     """
     card, gmacs = classifier.card, facts.gmacs
     found: dict[str, float] = {}
-    part = f"{pooled_label(classifier)}, {size}x{size}x{card.input.channels}, onnxruntime {runtime_version()}"
+    part = f"{pooled_label(classifier)}, {size}x{size}x{classifier.image_channels}, onnxruntime {runtime_version()}"
     if timed := recall_engines(machine_key(), part):
         found = {"forward": timed.torch * gmacs, "onnxruntime": timed.onnxruntime * gmacs}
     if throughput := known_throughput(card):
         found["forward"] = throughput * gmacs * (card.input.size / size) ** 2
     if "forward" in found:
         return {name: speed for name, speed in found.items() if speed > 0}
-    seen = quick_throughput(classifier.built().network, channels=card.input.channels, size=size)
+    seen = quick_throughput(classifier.built().network, channels=classifier.image_channels, size=size)
     if seen is None:
         return {}
     if seen.one_core is None:

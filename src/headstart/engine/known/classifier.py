@@ -17,7 +17,7 @@ from headstart.engine.prefix.running import Engine
 from headstart.engine.store.activations import FrozenPart, library_of, pooled_name
 from headstart.engine.store.shards import Tensor as StoredTensor
 from headstart.networks.cards.catalog import ModelCard
-from headstart.networks.head_layers import DEPTHS, DepthColumns, HeadLayers, head_layers_of, is_of_head
+from headstart.networks.head_layers import DEPTHS, WITHOUT_BIAS, DepthColumns, HeadLayers, head_layers_of, is_of_head
 from headstart.plan.request import HeadKind
 
 if TYPE_CHECKING:
@@ -72,6 +72,11 @@ class KnownClassifier:
         self._session: OnnxSession | None = None
 
     @property
+    def image_channels(self) -> int:
+        """Channels of the images that it takes: those of the weights, for it is trained on no others."""
+        return self.card.input.channels
+
+    @property
     def num_features(self) -> int:
         """Length of the feature vector of an image."""
         return self.known.features
@@ -118,12 +123,12 @@ class KnownClassifier:
             self._built.write_linear(weight_KF, bias_K)
             return
         start, pairs = 0, list(zip(self.known.main_sites, self.known.shares, strict=True))
-        own_shares = sum(share for site, share in pairs if site.path != DEPTHS)
+        own_shares = sum(share for site, share in pairs if site.path not in WITHOUT_BIAS)
         for site, share in pairs:
             columns = weight_KF[:, start : start + site.features] / np.float32(share)
             start += site.features
             self._write(f"{site.path}.weight", columns)
-            if site.path != DEPTHS:
+            if site.path not in WITHOUT_BIAS:
                 self._write(f"{site.path}.bias", bias_K / np.float32(own_shares))
         for site in self.known.sites:
             if site.role == "auxiliary":

@@ -35,7 +35,7 @@ from headstart.errors import MissingExtraError
 from headstart.files import has_file
 from headstart.machine import device_kind
 from headstart.networks.cards.catalog import ModelCard, ModelChoice
-from headstart.networks.head_layers import DEPTHS, HeadSite
+from headstart.networks.head_layers import WITHOUT_BIAS, HeadSite
 from headstart.plan.request import HeadKind
 from headstart.plan.sections import Grain
 
@@ -156,6 +156,6 @@ def _zeros(sites: Sequence[HeadSite], num_classes: int) -> Mapping[str, npt.NDAr
     for site in sites:
         shape = (num_classes, site.features, *((1, 1) if site.layer == "conv" else ()))
         found[f"{site.path}.weight"] = np.zeros(shape, np.float32)
-        if site.path != DEPTHS:  # the layer on all depths has no bias
+        if site.path not in WITHOUT_BIAS:
             found[f"{site.path}.bias"] = np.zeros(num_classes, np.float32)
     return found

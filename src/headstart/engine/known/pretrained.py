@@ -17,6 +17,7 @@ from headstart.plan.sections import Grain
 
 if TYPE_CHECKING:
     from headstart.networks.backbone import Classifier, WeightInit
+    from headstart.networks.band_adapter import BandAdapter
 
 
 def pretrained_classifier(
@@ -70,6 +71,7 @@ def torch_classifier(
     size: int,
     weights: WeightInit = "pretrained",
     grain: Grain = "stage",
+    adapter: BandAdapter | None = None,
 ) -> Classifier:
     """A network with a new head in torch, on the device of this process.
 
@@ -81,9 +83,10 @@ def torch_classifier(
         size: Side of the images in pixels.
         weights: random leaves out the pretraining.
         grain: Of the layer groups.
+        adapter: To the bands of its images; None: they have the channels of the weights.
 
     Raises:
-        HeadstartError: the weights cannot be loaded, or they do not fit the network.
+        HeadstartError: the weights cannot be loaded, they do not fit the network, or it cannot be adapted.
     """
     require(choice.card.library, extra="train")
     from headstart.engine.prefix.depth_features import with_depths
@@ -95,6 +98,12 @@ def torch_classifier(
         build_classifier, choice, num_classes=num_classes, seed=seed, input_size=size, weights=weights, grain=grain
     )
     # A head on several depths needs the cut network first: it takes the place of a linear one.
-    classifier = with_depths(build(kind="linear"), size) if head_kind == "multi_depth" else build(kind=head_kind)
+    classifier = build(kind="linear" if head_kind == "multi_depth" else head_kind)
+    if adapter is not None:
+        from headstart.networks.channels import with_bands
+
+        classifier = with_bands(classifier, adapter)
+    if head_kind == "multi_depth":
+        classifier = with_depths(classifier, size)
     classifier.network.to(best_device())
     return classifier

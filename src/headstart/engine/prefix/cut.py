@@ -17,6 +17,7 @@ from headstart.engine.prefix.parts import Part, Taps
 from headstart.engine.prefix.program import IMAGES, Program, Step, Template, Value, marks, tensors_in
 from headstart.engine.prefix.tracing import MODES, Form, Mode, Trace, Untraceable, sample, still, trace_modes
 from headstart.errors import ModelError
+from headstart.networks.channels import RANDOM_CONVOLUTIONS
 from headstart.networks.groups.layers import LayerGroup, check_names, owner_by_path
 from headstart.networks.heads import head_sites
 
@@ -134,6 +135,8 @@ class NetworkGraph:
             # Only what the group itself makes: a skip connection that passes by would be pooled once for every group it
             # crosses.
             made_here = [v for v in leaving if self._levels[v.step] == index and _is_map(self._graph.forms[v])]
+            # The head reads them as they are, whatever else it reads.
+            made_here = [v for v in made_here if self._graph.steps[v.step].target != RANDOM_CONVOLUTIONS]
             if made_here:
                 found[group.name] = made_here
         return found

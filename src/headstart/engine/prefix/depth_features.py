@@ -18,8 +18,8 @@ from headstart.engine.prefix.parts import Part, pooled
 from headstart.engine.prefix.tracing import sample, still
 from headstart.errors import ModelError
 from headstart.networks.backbone import Classifier
-from headstart.networks.groups.grouping import layer_groups
-from headstart.networks.head_layers import DEPTHS, HeadSite
+from headstart.networks.channels import groups_with_bands
+from headstart.networks.head_layers import BAND_HEAD, DEPTHS, HeadSite
 from headstart.networks.heads import DepthHead
 
 WIDEST = 4096
@@ -43,11 +43,11 @@ def with_depths(classifier: Classifier, size: int) -> Classifier:
     assert classifier.head_kind == "linear", "depths are read in addition to a linear head"
     network = classifier.network
     device = next(network.parameters()).device
-    example = torch.zeros(2, classifier.card.input.channels, size, size, device=device)
+    example = torch.zeros(2, classifier.image_channels, size, size, device=device)
     example = example.contiguous(memory_format=torch.channels_last)
     try:
         # Stage grain always: the widths of the head must follow from the network and the image size alone.
-        part = NetworkGraph(network, layer_groups(network), example=example).tapped()
+        part = NetworkGraph(network, groups_with_bands(network), example=example).tapped()
     except ModelError as error:
         raise _refusal(classifier, error.found) from error
     columns = _columns(classifier, part, example)
@@ -75,7 +75,10 @@ def without_depths(classifier: Classifier) -> Classifier:
     """The same network, changed in place, as it was before `with_depths`: with its own forward and linear head."""
     assert classifier.head_kind == "multi_depth", "there is a head on all depths to take away"
     network = classifier.network
+    before = network.forward.before
     del network.forward  # of the instance: the class's own forward remains
+    if before is not None:
+        network.forward = before
     delattr(network, DEPTHS)
     *backbone, last = classifier.groups
     members = tuple(member for member in last.members if member != DEPTHS)
@@ -110,6 +113,8 @@ class _DeepForward:
 
     def __init__(self, network: nn.Module, part: Part) -> None:
         self._network, self._part = network, part
+        self.before = vars(network).get("forward")
+        """The forward of the instance that it stands in place of, if there was one."""
 
     def __call__(self, x_BCHW: Tensor) -> Tensor:  # noqa: N803 - shapes
         output, leaving = self._part(x_BCHW)
@@ -133,6 +138,7 @@ def _columns(classifier: Classifier, part: Part, example: Tensor) -> dict[str, t
         whole = classifier.network(images)
         output, leaving = part(images)
         last = classifier.features(images)
+        own = _of_the_network(classifier, last)
         outputs = {name: _side_by_side(tensors) for name, tensors in leaving.items()}
         alone = {name: _side_by_side(tensors) for name, tensors in part(images[1:])[1].items()}
     # The recorded steps replace the network's forward from now on, so their logits are compared before that.
@@ -146,7 +152,7 @@ def _columns(classifier: Classifier, part: Part, example: Tensor) -> dict[str, t
         width = output.shape[1]
         if width > WIDEST:
             found[name] = None
-        elif _same(output, last):
+        elif _same(output, own):
             # The last stage's pooled output often is the feature vector itself: reading it twice adds nothing but
             # parameters.
             found[name] = (0, width)
@@ -156,6 +162,12 @@ def _columns(classifier: Classifier, part: Part, example: Tensor) -> dict[str, t
     if stop == last.shape[1]:
         raise _refusal(classifier, "no layer group before its head has an output to pool")
     return found
+
+
+def _of_the_network(classifier: Classifier, features_BF: Tensor) -> Tensor:  # noqa: N803
+    """Columns of the features that the network's own heads read, without those of random convolutions."""
+    added = sum(site.features for site in classifier.main_sites if site.path == BAND_HEAD)
+    return features_BF[:, : features_BF.shape[1] - added]
 
 
 def _same(a: Tensor, b: Tensor) -> bool:

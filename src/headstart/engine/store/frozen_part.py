@@ -102,7 +102,7 @@ def graph_of_classifier(classifier: Classifier, *, size: int) -> NetworkGraph:
     """
     device = next(classifier.network.parameters()).device
     # Images of zeros: the trace depends on their shape, type and layout only.
-    example = torch.zeros(2, classifier.card.input.channels, size, size, device=device)
+    example = torch.zeros(2, classifier.image_channels, size, size, device=device)
     example = example.contiguous(memory_format=torch.channels_last)
     return NetworkGraph(classifier.network, classifier.groups, example=example)
 

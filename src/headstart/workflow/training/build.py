@@ -16,6 +16,8 @@ from headstart.errors import require
 from headstart.machine import choose_device
 from headstart.networks.cards.catalog import ModelChoice
 from headstart.plan.plan import Plan, ProbePhase, TrainPhase
+from headstart.runs.event import Event
+from headstart.runs.events import ChannelsSelected
 from headstart.workflow.images import CheckedData
 from headstart.workflow.training.image_weights import image_weights
 
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from headstart.engine.known.classifier import AnyClassifier, KnownClassifier
     from headstart.engine.store.training_images import TrainingImages
     from headstart.networks.backbone import Classifier
+    from headstart.networks.band_adapter import BandAdapter
 
 
 @dataclass(frozen=True)
@@ -38,6 +41,8 @@ class BuiltTraining:
     """The network with its weights and a new head, on the device that will train it; known ones torch builds later."""
     images: TrainingImages
     data: CheckedData
+    notes: tuple[Event, ...] = ()
+    """What was decided while it was built."""
 
 
 def build_training(plan: Plan, choice: ModelChoice, data: CheckedData) -> BuiltTraining:
@@ -51,8 +56,50 @@ def build_training(plan: Plan, choice: ModelChoice, data: CheckedData) -> BuiltT
     Raises:
         HeadstartError: the weights cannot be loaded, or they do not fit the network.
     """
-    classifier = _classifier(plan, choice, num_classes=len(data.roles.classes))
-    return BuiltTraining(plan, choice, classifier, _training_images(plan, choice, data), data)
+    num_classes, images = len(data.roles.classes), _training_images(plan, choice, data)
+    if data.decoding.band_count is None:
+        resolved = plan.model_copy(update={"input": plan.input.model_copy(update={"channels": "plain"})})
+        return BuiltTraining(resolved, choice, _classifier(plan, choice, num_classes=num_classes), images, data)
+    return _adapted(plan, choice, images, data)
+
+
+def _adapted(plan: Plan, choice: ModelChoice, images: TrainingImages, data: CheckedData) -> BuiltTraining:
+    """The training with its network adapted to bands, in the way that the plan names or that probes select.
+
+    Statistics and probes see training images only. A resumed run computes the statistics again, from the same files.
+
+    Args:
+        plan: Resolved against the network.
+        choice: The network.
+        images: With the number of bands in their decoding, and otherwise the input of the weights.
+        data: The same images.
+
+    Raises:
+        HeadstartError: the network cannot be adapted, or images cannot be read.
+    """
+    from headstart.data.band_statistics import band_statistics
+    from headstart.training.channels.choosing import adapter_for, choose_channels, methods_for, with_statistics
+
+    build = partial(_torch_classifier, plan, choice, num_classes=len(images.roles.classes))
+    statistics = band_statistics(images.roles.train, images.spec, seed=plan.seed)
+    method, reasons, notes = plan.input.channels, plan.reasons, tuple[Event, ...]()
+    if method == "auto" or method == "plain":
+        methods = methods_for(len(statistics.mean), head=plan.head.kind)
+        chosen = choose_channels(
+            lambda adapter: build(adapter=adapter), images, statistics, methods, seed=plan.seed, engine=plan.engine
+        )
+        method, reasons = chosen.method, {**reasons, "input.channels": chosen.reason}
+        notes = (ChannelsSelected(method, chosen.reason),)
+    resolved = plan.model_copy(
+        update={
+            "input": plan.input.model_copy(update={"channels": method}),
+            "data": plan.data.model_copy(update={"band_count": images.spec.decoding.band_count}),
+            "reasons": reasons,
+        }
+    )
+    classifier = build(adapter=adapter_for(method, statistics))
+    adapted = with_statistics(images, statistics, method)
+    return BuiltTraining(resolved, choice, classifier, adapted, data, notes)
 
 
 def use_machine(*, device: str, workers: int | Literal["auto"]) -> None:
@@ -158,7 +205,9 @@ def _known_classifier(
     )
 
 
-def _torch_classifier(plan: Plan, choice: ModelChoice, *, num_classes: int) -> Classifier:
+def _torch_classifier(
+    plan: Plan, choice: ModelChoice, *, num_classes: int, adapter: BandAdapter | None = None
+) -> Classifier:
     from headstart.engine.known.pretrained import torch_classifier
 
     _make_deterministic()
@@ -171,6 +220,7 @@ def _torch_classifier(plan: Plan, choice: ModelChoice, *, num_classes: int) -> C
         size=plan.input.size,
         weights=plan.model.weights,
         grain=plan.model.grain,
+        adapter=adapter,
     )
 
 
@@ -182,7 +232,7 @@ def _training_images(plan: Plan, choice: ModelChoice, data: CheckedData) -> Trai
     assert isinstance(plan.input.size, int)
     return TrainingImages(
         data.roles,
-        choice.card.input.as_requested(size=plan.input.size, resize=plan.input.resize, decoding=plan.data.decoding),
+        choice.card.input.as_requested(size=plan.input.size, resize=plan.input.resize, decoding=data.decoding),
         data.groups,
         digests={name: bytes.fromhex(digest) for name, digest in data.facts.digests.items()},
         store=None if plan.activation_cache == "off" else ActivationStore(),

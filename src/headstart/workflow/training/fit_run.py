@@ -85,6 +85,7 @@ def fit_run(
 
 def _first_events(built: BuiltTraining) -> Iterator[Event]:
     """Events from before the first step: a file of weights that was loaded, and findings about the images."""
+    yield from built.notes
     report = built.classifier.report
     if built.choice.file is not None and report is not None:
         yield WeightsLoaded(**asdict(report))
