@@ -3,8 +3,8 @@
     HEADSTART_DATA=FOLDER python benchmarks/channels.py [--ways learned ...] [--table] [--write]
 
 858 tiles of 64 x 64 pixels and five bands of Sentinel-2 (blue, green, red, near and short-wave infrared), 32 fires,
-both splits of the set pooled. Each tile is a test image once. Statistics, probes and heads see the training images of their
-fold only. What is done is kept in build/channels.jsonl; --write writes the section of docs/benchmarks.md.
+both splits of the set pooled. Each tile is a test image once. Statistics, probes and heads see the training images of
+their fold only. What is done is kept in build/channels.jsonl; --write writes the section of docs/benchmarks.md.
 """
 
 from __future__ import annotations

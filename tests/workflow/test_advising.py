@@ -167,13 +167,12 @@ def test_a_misspelt_augmentation_is_a_fault_whoever_settles_the_strategy(image_f
             train(Request(part, strategy=strategy, augmentation="hevy"))
 
 
-@pytest.mark.parametrize("step", ["channel_adaptation", "self_supervised_pretraining"])
-def test_train_refuses_a_plan_that_needs_a_missing_step(image_folder: Path, tmp_path: Path, step: str):
+def test_train_refuses_a_plan_that_needs_a_missing_step(image_folder: Path, tmp_path: Path):
     said = {"images": 500, "domain": "document", "unlabelled": 200_000, "channels": 13}
     plan = advise(**said).plan.changed(data=DataPlan(source=str(image_folder)))
-    with pytest.raises(PlanError, match=f"requires: {step} is not there yet") as caught:
+    with pytest.raises(PlanError, match="requires: self_supervised_pretraining is not there yet") as caught:
         train(plan, out=tmp_path / "run")
-    assert len(caught.value.faults) == 2
+    assert len(caught.value.faults) == 1
     assert "take it out of `requires`" in str(caught.value)
     assert not (tmp_path / "run").exists()
 

@@ -175,11 +175,9 @@ def test_a_plan_that_requires_a_missing_step_is_refused_with_every_step_and_its_
     refuse_missing_steps(plan)
     steps = ("channel_adaptation", "self_supervised_pretraining")
     with pytest.raises(PlanError, match="is not there yet") as caught:
-        refuse_missing_steps(plan.changed(requires=steps, reasons={"requires": "13 bands"}))
-    assert len(caught.value.faults) == 2
-    for step, fault in zip(steps, caught.value.faults, strict=True):
-        assert step in fault
-        assert "13 bands" in fault
-        assert "`requires`" in fault
+        refuse_missing_steps(plan.changed(requires=steps, reasons={"requires": "many unlabelled images"}))
+    (fault,) = caught.value.faults
+    assert all(text in fault for text in ("self_supervised_pretraining", "many unlabelled images", "`requires`"))
+    refuse_missing_steps(plan.changed(requires=steps[:1]))
     with pytest.raises(PlanError, match=r"requires\[0\]: 'more_images' must be"):
         plan.changed(requires=("more_images",))

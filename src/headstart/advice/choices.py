@@ -122,8 +122,11 @@ def steps(
     fact = DOMAINS[situation.domain]
     if situation.channels not in (1, 3):
         requires.append("channel_adaptation")
-        text = f"the first layer is rebuilt from 3 to {situation.channels} channels, its weights spread over the bands"
-        found.append(NextStep("channel_adaptation", "before", text, "timm, which spreads the weights in the same way"))
+        text = (
+            f"training brings {situation.channels} bands to the three channels of the weights, in the way that a probe "
+            "on the training images finds best"
+        )
+        found.append(NextStep("channel_adaptation", "before", text, "docs/guide/channels.md"))
     if situation.domain_similarity == "low" and situation.unlabelled >= UNLABELLED_IMAGES:
         fits = pretraining_seconds + training_seconds <= situation.seconds_allowed
         text = (

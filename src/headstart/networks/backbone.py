@@ -23,6 +23,7 @@ from headstart.networks.heads import (
     AUXILIARY_LOSS_WEIGHTS,
     DepthHead,
     SiteKind,
+    input_size_of,
     prepare_heads,
     replace_heads,
     shares_of_sites,
@@ -102,8 +103,7 @@ class Classifier:
 
     def features(self, x_BCHW: Tensor) -> Tensor:  # noqa: N803 - shapes
         """Features (B, F) that the main head sites read, pooled and concatenated. Thread-safe."""
-        read: dict[str, Tensor] = {}
-        caller = threading.get_ident()
+        read, caller = dict[str, Tensor](), threading.get_ident()
 
         def note(path: str) -> Any:  # noqa: ANN401 - a hook
             def hook(module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
@@ -247,8 +247,7 @@ def build_network(card: ModelCard, *, input_size: int | None = None) -> nn.Modul
 
 
 def _sized(create: Any, card: ModelCard, size: int) -> nn.Module:  # noqa: ANN401 - timm's factory
-    """Network of timm that takes images of `size`."""
-    # Convolutional networks of timm take no `img_size`: any image fits them.
+    """Network of timm that takes images of `size`; convolutional ones take no `img_size`, because any image fits."""
     if card.sizes == "any":
         made: nn.Module = create()
         return made
@@ -336,21 +335,13 @@ def with_new_head(
     sites = replace_heads(network, kind=kind, num_classes=num_classes)
     main = [site for site in sites if site.role == "main"]
     shares: tuple[float, ...] = (1.0 / len(main),) * len(main)
-    # Networks weigh their classifiers differently (DeiT halves them); without values nothing can be measured, and equal
-    # shares stand in.
+    # Networks weigh classifiers differently (DeiT halves them); without values to measure, equal shares stand in.
     if len(main) > 1 and kind == "linear" and next(network.parameters()).device.type != "meta":
         with in_evaluation_mode(network):
-            size = _size_of(network, card)
+            size = input_size_of(network) or card.input.size
             shares = shares_of_sites(network, main, torch.zeros(1, card.input.channels, size, size))
     groups = layer_groups(network, grain=grain, sites=sites)
     return Classifier(network, card, groups, sites, shares, kind, num_classes)
-
-
-def _size_of(network: nn.Module, card: ModelCard) -> int:
-    """Side of the images a network of fixed size takes, else the card's."""
-    embed = getattr(network, "patch_embed", None)
-    size = getattr(embed, "img_size", None) if embed is not None else getattr(network, "image_size", None)
-    return int(size[0]) if isinstance(size, tuple) else int(size) if isinstance(size, int) else card.input.size
 
 
 def build_classifier(

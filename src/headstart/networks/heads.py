@@ -187,6 +187,13 @@ def replace_heads(network: nn.Module, *, kind: SiteKind, num_classes: int) -> tu
     return sites
 
 
+def input_size_of(network: nn.Module) -> int | None:
+    """Side of the images that a network of fixed size takes, in pixels; None where it takes any."""
+    embed = getattr(network, "patch_embed", None)
+    size = getattr(embed, "img_size", None) if embed is not None else getattr(network, "image_size", None)
+    return int(size[0]) if isinstance(size, tuple) else int(size) if isinstance(size, int) else None
+
+
 def shares_of_sites(network: nn.Module, sites: Sequence[HeadSite], example_BCHW: Tensor) -> tuple[float, ...]:  # noqa: N803
     """Share of each main site in the logits: logits = sum of share * site.
 

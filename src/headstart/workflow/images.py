@@ -30,7 +30,7 @@ from headstart.data.splits import (
     unmatched_count,
     without_others,
 )
-from headstart.errors import DataError, require
+from headstart.errors import DataError, PlanError, require
 from headstart.files import is_folder
 from headstart.input_spec import MOST_BANDS, Decoding, InputSpec, Resize
 from headstart.networks.band_adapter import CHANNELS
@@ -159,9 +159,17 @@ def with_band_count(decoding: Decoding, records: Sequence[ImageRecord], *, chann
         decoding: As requested.
         records: The images, of which a few are looked at where neither number nor bands were given.
         channels: As the plan has it.
+
+    Raises:
+        PlanError: plain images of another number of bands than one or three.
     """
-    if channels == "plain" or decoding.band_count is not None:
-        return replace(decoding, band_count=None) if channels == "plain" else decoding
+    if channels == "plain":
+        plain = replace(decoding, band_count=None)
+        if faults := plain.faults():
+            raise PlanError(faults, source="the data options")
+        return plain
+    if decoding.band_count is not None:
+        return decoding
     count = len(decoding.bands) if decoding.bands is not None else band_count(records) or CHANNELS
     # Grey goes through the weights as it is: each way would give the same, and its statistics are those of photos.
     if count in (1, CHANNELS) and (channels == "auto" or count == 1):

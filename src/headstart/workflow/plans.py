@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from headstart.data.sources.reading import is_digits, open_source
@@ -32,8 +32,6 @@ class FoundDomain:
 
 
 _CANNOT_YET: dict[Requirement, str] = {
-    "channel_adaptation": "make images of three channels (or one) from the bands first; in a plan file, take it out of "
-    "`requires` then",
     "self_supervised_pretraining": "to start from the ImageNet weights all the same, name a --strategy, or take it out "
     "of `requires` in a plan file",
 }
@@ -143,11 +141,15 @@ def refuse_missing_steps(plan: Plan) -> None:
     faults = [
         f"requires: {step} is not there yet ({plan.reasons.get('requires', 'the plan counts on it')}); "
         f"{_CANNOT_YET[step]}"
-        for step in plan.requires
-        if step in _CANNOT_YET
+        for step in missing_steps(plan.requires)
     ]
     if faults:
         raise PlanError(faults)
+
+
+def missing_steps(required: Sequence[Requirement]) -> tuple[Requirement, ...]:
+    """Those steps of a plan that `train` cannot do; bands are brought to the network by training itself."""
+    return tuple(step for step in required if step in _CANNOT_YET)
 
 
 def refuse_by_licence(model: ModelPlan, choice: ModelChoice) -> None:

@@ -61,9 +61,15 @@ def test_data_is_counted(command: list[str], image_folder: Path):
 
 
 def test_a_missing_step_is_named_beside_the_way_on(command: list[str]):
+    asked = ("--images", "500", "--domain", "document", "--unlabelled", "200000", "--budget", "unlimited")
+    done = run(command, *asked, *TWO_CORES)
+    assert "it cannot yet do: self_supervised_pretraining" in done.stdout
+
+
+def test_bands_are_no_missing_step(command: list[str]):
     done = run(command, "--images", "20000", "--domain", "satellite", "--channels", "13", *TWO_CORES)
-    assert "it cannot yet do: channel_adaptation" in done.stdout
-    assert "--strategy partial" not in done.stdout
+    assert "13 bands" in done.stdout
+    assert "cannot yet" not in done.stdout
 
 
 def test_tight_budgets_are_warned_of(command: list[str]):

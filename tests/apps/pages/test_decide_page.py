@@ -69,10 +69,17 @@ def test_phases_say_what_learns():
 
 
 def test_what_train_cannot_do_yet_is_said_and_no_command_is_given():
-    page = parsed(decide_page.page(asked(images="20000", domain="satellite", channels="13")))
-    assert "until it can do: channel_adaptation" in page.texts[0]
+    question = asked(images="500", domain="document", unlabelled="200000", budget="unlimited")
+    page = parsed(decide_page.page(question))
+    assert "until it can do: self_supervised_pretraining" in page.texts[0]
     with pytest.raises(AssertionError):
         page.text_of(id="train-command")
+    assert "self_supervised_pretraining" in page.text_of(id="plan-yaml")
+
+
+def test_bands_are_brought_to_the_network_by_training():
+    page = parsed(decide_page.page(asked(images="20000", domain="satellite", channels="13")))
+    assert "until it can do" not in page.texts[0]
     assert "channel_adaptation" in page.text_of(id="plan-yaml")
 
 

@@ -210,11 +210,14 @@ def _cost_lines(advice: Advice) -> list[str]:
 
 
 def _next_lines(advice: Advice, plan_file: Path | None) -> list[str]:
+    from headstart.workflow.plans import missing_steps
+
     data = advice.plan.data.source
     lines = ["next"]
-    if advice.plan.requires:
-        lines = [f"next (train refuses the plan, because it cannot yet do: {', '.join(advice.plan.requires)})"]
-    if advice.command_says_all and not advice.plan.requires:
+    missing = missing_steps(advice.plan.requires)
+    if missing:
+        lines = [f"next (train refuses the plan, because it cannot yet do: {', '.join(missing)})"]
+    if advice.command_says_all and not missing:
         lines.append(f"  {advice.command(data)}")
     file = "plan.yaml" if plan_file is None else str(plan_file)
     written = "" if plan_file is not None else "   (-o plan.yaml writes it)"

@@ -15,6 +15,7 @@ from headstart.errors import HeadstartError, PlanError
 from headstart.html import kit, networks
 from headstart.html.markup import Html, joined, tag
 from headstart.workflow.advising import advise
+from headstart.workflow.plans import missing_steps
 
 if TYPE_CHECKING:
     from headstart.advice.result import Advice
@@ -219,9 +220,9 @@ def _go_on(question: Question, advice: Advice) -> Html:
     data = question.data
     plan = advice.plan.changed(data=advice.plan.data.model_copy(update={"source": data}))
     parts = []
-    if plan.requires:
-        missing = ", ".join(plan.requires)
-        parts.append(kit.notice("Not yet", kit.bullets([f"train refuses this plan until it can do: {missing}"])))
+    if missing := missing_steps(plan.requires):
+        text = f"train refuses this plan until it can do: {', '.join(missing)}"
+        parts.append(kit.notice("Not yet", kit.bullets([text])))
     elif advice.command_says_all:
         parts.append(kit.text_to_copy("train-command", advice.command(data), what="command", label="Copy command"))
     from_plan = f"headstart train {shlex.quote(data)} --plan plan.yaml"
