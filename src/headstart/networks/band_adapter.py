@@ -46,7 +46,7 @@ class BandAdapter:
     @property
     def bands(self) -> int:
         """Number of bands, n."""
-        return self.matrix.shape[1]
+        return int(self.matrix.shape[1])
 
 
 def fitted_adapter(

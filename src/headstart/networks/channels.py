@@ -193,7 +193,7 @@ def _first_convolution(classifier: Classifier) -> str:
     named = classifier.network.named_modules()
     found = [p for p, m in named if isinstance(m, nn.Conv2d) and m.in_channels == CHANNELS and m.groups == 1]
     if len(found) == 1:
-        return found[0]
+        return str(found[0])
     what = "no convolution reads" if not found else f"{len(found)} convolutions read"
     raise ModelError(
         f"{classifier.card.name} cannot be adapted to bands ({what} three channels)",

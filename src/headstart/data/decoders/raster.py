@@ -163,7 +163,7 @@ def _with_bands(found: Decoded, decoding: Decoding) -> Decoded:
 
 def _shares(found: Decoded) -> Bands:
     """Values of a decoded image as they go into a network, 0..1."""
-    return found.pixels / np.float32(255) if found.bands is None else found.bands
+    return np.asarray(found.pixels / 255, np.float32) if found.bands is None else found.bands
 
 
 def _has_more_frames(image: Image.Image, encoded: bytes) -> bool:

@@ -75,7 +75,7 @@ def without_depths(classifier: Classifier) -> Classifier:
     """The same network, changed in place, as it was before `with_depths`: with its own forward and linear head."""
     assert classifier.head_kind == "multi_depth", "there is a head on all depths to take away"
     network = classifier.network
-    before = network.forward.before
+    before = getattr(network.forward, "before", None)
     del network.forward  # of the instance: the class's own forward remains
     if before is not None:
         network.forward = before
