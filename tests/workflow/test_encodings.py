@@ -22,7 +22,6 @@ from pydicom.uid import (
 
 import headstart
 from dicom_files import dicom_file
-from headstart.errors import DataError
 from headstart.input_spec import Decoding
 from headstart.prediction.bundle import read_info
 

@@ -91,18 +91,14 @@ def decode_with_facts(
     Raises:
         UnreadableImageError: as `decode`.
     """
-    return with_contrast(_decoded(encoded, at_least, decoding), decoding.contrast)
+    found = _decoded(encoded, at_least, decoding)
+    refuse_other_count(found.values.shape[2], decoding)
+    return with_contrast(found, decoding.contrast)
 
 
 def _decoded(encoded: bytes, at_least: int | None, decoding: Decoding) -> Decoded:
     if not encoded:
         raise UnreadableImageError("the file is empty", FaultKind.EMPTY)
-    found = _decoded(encoded, at_least, decoding)
-    refuse_other_count(found.values.shape[2], decoding)
-    return found
-
-
-def _decoded(encoded: bytes, at_least: int | None, decoding: Decoding) -> Decoded:
     try:
         if is_dicom(encoded):
             return decode_dicom(encoded, decoding)
