@@ -123,11 +123,11 @@ def choose_channels(
         source = ActivationSource(build(adapter_for(method, statistics)), given, engine)
         rows = PooledSource(source).rows(records, what=f"features of {method}", stops="ignored")
         found = head_problem(rows, labels, classes, solver="logistic", seed=seed).choose(folds)
-        judged = labels if found.sample is None else labels[found.sample]
+        truth = labels if found.sample is None else labels[found.sample]
         probabilities = found.out_of_fold_NK
-        correct = probabilities.argmax(axis=1) == judged
-        recalls = [float(correct[judged == label].mean()) for label in np.unique(judged)]
-        loss = float(sharpened_log_losses(probabilities, judged).mean())
+        correct = probabilities.argmax(axis=1) == truth
+        recalls = [float(correct[truth == label].mean()) for label in np.unique(truth)]
+        loss = float(sharpened_log_losses(probabilities, truth).mean())
         trials.append(ChannelTrial(method, loss, float(np.mean(recalls))))
     return ChannelChoice(
         tuple(sorted(trials, key=lambda one: one.log_loss)), bands=len(statistics.mean), images=len(records)
