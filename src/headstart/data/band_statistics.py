@@ -61,7 +61,7 @@ def band_statistics(
     assert bands is not None, "of images of three channels the weights bring the statistics"
     chosen = sorted(records, key=lambda record: order_key(seed, record.id))[:MOST_IMAGES]
     plain = spec.for_bands((0.0,) * bands, (1.0,) * bands, "learned")
-    if plain.crop == "border":  # the border is no part of the image
+    if plain.resize_name == "letterbox":  # the padding is no part of the image
         plain = replace(plain, crop="squash", resize=plain.size)
     count, total, products = 0, np.zeros(bands), np.zeros((bands, bands))
     patches: list[Singles] = []

@@ -2,7 +2,7 @@
 
 Every method but random convolutions is one matrix (3, n) between the normalised bands and the channels that the
 weights know, so it is taken into the first convolution: the weights of band b are the sum over channels c of the
-pretrained weights of c times matrix[c, b]. Zero padding stays zero, so this is exact at the border too.
+pretrained weights of c times matrix[c, b]. Zero padding stays zero, so this is exact at the edge too.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Networks of three channels that take images of n bands: an adapted first layer, and random convolutions beside it.
+"""Networks of three channels that take images of n bands: an adapted first layer, and random convolutions next to it.
 
 The network stays the library's own, with its own tensor names: timm's `in_chans=n` takes its tensors. Random
 convolutions are one module more, whose pooled outputs are further features of the head (Rolf et al. 2021 found that
@@ -87,7 +87,7 @@ def with_bands(classifier: Classifier, adapter: BandAdapter) -> Classifier:
 
     Args:
         classifier: With a linear or mlp head, for three channels.
-        adapter: Its matrix goes into the first convolution; its filters, if any, beside the network.
+        adapter: Its matrix goes into the first convolution; its filters, if any, next to the network.
 
     Raises:
         ModelError: images do not go through one convolution on three channels first, that one changes its weights, or
@@ -134,7 +134,7 @@ def with_bands_of(classifier: Classifier, tensors: dict[str, Tensor], bands: int
 
 
 def groups_with_bands(network: nn.Module) -> tuple[LayerGroup, ...]:
-    """Layer groups of stage grain of a network that may have random convolutions beside it."""
+    """Layer groups of stage grain of a network that may have random convolutions next to it."""
     if not hasattr(network, RANDOM_CONVOLUTIONS):
         return layer_groups(network)
     with _without_added(network):

@@ -220,7 +220,7 @@ class InputPlan(Section):
     """How bands reach weights of three channels (docs/guide/channels.md). plain: images of one or three bands as they
     are, with the statistics of the weights. band_map: three of the bands; repeat, sum: the weights of the three
     channels are spread over all bands; learned: the principal components of the pixels; random_convolutions: these,
-    and features of fixed convolutions on all bands beside the network. auto: plain for one and three bands, else what
+    and features of fixed convolutions on all bands next to the network. auto: plain for one and three bands, else what
     a probe on the training images finds best."""
 
 
@@ -229,7 +229,7 @@ class HeadPlan(Section):
 
     kind: Literal["linear", "mlp", "multi_depth"] = "linear"
     """mlp: dropout 0.5 - linear 256 - ReLU - dropout 0.3 - linear. multi_depth: linear, on the pooled outputs of all
-    layer groups (of stage grain) beside what the ordinary head reads."""
+    layer groups (of stage grain) next to what the ordinary head reads."""
 
 
 class LrRule(Section):

@@ -70,7 +70,7 @@ def methods_for(bands: int, *, head: str) -> tuple[ChannelMethod, ...]:
 
     Args:
         bands: Number of bands.
-        head: Kind of the head: only a linear one reads features beside the network's.
+        head: Kind of the head: only a linear one reads features next to the network's.
     """
     return tuple(
         method
