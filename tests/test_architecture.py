@@ -398,7 +398,7 @@ def test_command_line_options_are_these():
             *("--near-duplicates", "--preview", "--resize", "--seed", "--val", "--window", "data"),
         ],
         "train": [
-            *("--allow-noncommercial", "--augmentation", "--bands", "--batch-size", "--bits", "--budget"),
+            *("--allow-noncommercial", "--augmentation", "--bands", "--batch-size", "--bits", "--budget", "--channels"),
             *(
                 "--contrast",
                 "--device",
@@ -440,7 +440,7 @@ def test_command_line_options_are_these():
         ],
         "evaluate": ["--group", "--json", "--links", "--seen", "--split", "bundle", "data"],
         "plan": [
-            *("--allow-noncommercial", "--augmentation", "--bands", "--batch-size", "--bits", "--budget"),
+            *("--allow-noncommercial", "--augmentation", "--bands", "--batch-size", "--bits", "--budget", "--channels"),
             *(
                 "--contrast",
                 "--device",

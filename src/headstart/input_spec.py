@@ -25,7 +25,7 @@ MOST_BITS = 16
 """Of a grey value that can be read."""
 
 
-MOST_BANDS = 16
+MOST_ADAPTED_BANDS = 16
 """That are adapted to a network of three channels."""
 
 ChannelMethod = Literal["band_map", "repeat", "sum", "learned", "random_convolutions"]
@@ -65,8 +65,8 @@ class Decoding:
             given = ",".join(map(str, self.bands))
             wanted = "one number for grey or three such as 3,2,1" if self.band_count is None else f"{counts[0]} numbers"
             found.append(f"data.bands: {given!r} must be {wanted}, counted from 1")
-        if self.band_count is not None and not 2 <= self.band_count <= MOST_BANDS:
-            found.append(f"data.band_count: {self.band_count} must be 2..{MOST_BANDS}")
+        if self.band_count is not None and not 2 <= self.band_count <= MOST_ADAPTED_BANDS:
+            found.append(f"data.band_count: {self.band_count} must be 2..{MOST_ADAPTED_BANDS}")
         if self.window is not None and not re.fullmatch(WINDOW_PATTERN, self.window):
             text = "must be file, full, percentiles, or CENTER,WIDTH such as 40,400"
             found.append(f"data.window: {self.window!r} {text}")

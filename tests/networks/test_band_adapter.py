@@ -7,7 +7,7 @@ import pytest
 
 from headstart.errors import PlanError
 from headstart.input_spec import ChannelMethod
-from headstart.networks.band_adapter import FILTERS, METHODS, fitted_adapter, matrix_of
+from headstart.networks.band_adapter import CHANNEL_METHODS, RANDOM_FILTERS, fitted_adapter, matrix_of
 
 RNG = np.random.default_rng(0)
 
@@ -19,7 +19,7 @@ def covariance_of(pixels: np.ndarray) -> np.ndarray:
 @pytest.mark.parametrize("bands", [1, 2, 3, 4, 5, 6, 13, 16])
 def test_each_matrix_brings_so_many_bands_to_three_channels(bands: int):
     covariance = np.atleast_2d(covariance_of(RNG.standard_normal((200, bands))))
-    for method in METHODS:
+    for method in CHANNEL_METHODS:
         if method != "band_map" or bands >= 3:
             assert matrix_of(method, bands, covariance).shape == (3, bands)
 
@@ -56,8 +56,8 @@ def test_filters_are_whitened_patches_and_offsets_take_their_mean_away():
     found = fitted_adapter("random_convolutions", np.eye(4), patches)
     assert found.filters is not None
     assert found.offsets is not None
-    assert found.filters.shape == (FILTERS, 4, 3, 3)
+    assert found.filters.shape == (RANDOM_FILTERS, 4, 3, 3)
     outputs = np.einsum("phwb,kbhw->pk", patches, found.filters) + found.offsets
-    assert outputs.mean(axis=0) == pytest.approx(np.zeros(FILTERS), abs=1e-3)
+    assert outputs.mean(axis=0) == pytest.approx(np.zeros(RANDOM_FILTERS), abs=1e-3)
     assert 0.5 < outputs.std(axis=0).mean() < 1.5
     assert fitted_adapter("learned", np.eye(4), patches).filters is None

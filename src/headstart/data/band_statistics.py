@@ -15,9 +15,9 @@ from headstart.data.splits import order_key
 from headstart.errors import DataError
 from headstart.input_spec import InputSpec
 
-MOST_IMAGES = 2000
+_MOST_IMAGES = 2000
 """That are read; more change no statistic that matters."""
-PATCH_SIDE = 3
+_PATCH_SIDE = 3
 _MOST_PATCHES = 8192
 _POOLED_SIDE = 64
 """Patches are those of images averaged to at least so many pixels a side, as random convolutions see them."""
@@ -46,7 +46,7 @@ def band_statistics(
     seed: int,
     on_images: Callable[[int], object] = lambda count: None,
 ) -> BandStatistics:
-    """Statistics of the evaluation views of training images, of at most `MOST_IMAGES` in seeded order.
+    """Statistics of the evaluation views of training images, of at most `_MOST_IMAGES` in seeded order.
 
     Args:
         records: Training images only.
@@ -59,7 +59,7 @@ def band_statistics(
     """
     bands = spec.decoding.band_count
     assert bands is not None, "of images of three channels the weights bring the statistics"
-    chosen = sorted(records, key=lambda record: order_key(seed, record.id))[:MOST_IMAGES]
+    chosen = sorted(records, key=lambda record: order_key(seed, record.id))[:_MOST_IMAGES]
     plain = spec.for_bands((0.0,) * bands, (1.0,) * bands, "learned")
     if plain.resize_name == "letterbox":  # the padding is no part of the image
         plain = replace(plain, crop="squash", resize=plain.size)
@@ -91,5 +91,5 @@ def _patches(view: Singles, name: str, number: int, seed: int) -> Singles:
     pooled = view[: side * times, : side * times].reshape(side, times, side, times, -1).mean(axis=(1, 3))
     digest = hashlib.blake2b(f"{seed}\0{name}".encode(), digest_size=8).digest()
     rng = np.random.default_rng(int.from_bytes(digest, "little"))
-    places = rng.integers(side - PATCH_SIDE + 1, size=(number, 2))
-    return np.stack([pooled[top : top + PATCH_SIDE, left : left + PATCH_SIDE] for top, left in places])
+    places = rng.integers(side - _PATCH_SIDE + 1, size=(number, 2))
+    return np.stack([pooled[top : top + _PATCH_SIDE, left : left + _PATCH_SIDE] for top, left in places])

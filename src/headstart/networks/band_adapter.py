@@ -16,19 +16,17 @@ from headstart.arrays import Doubles, Singles
 from headstart.errors import PlanError
 from headstart.input_spec import ChannelMethod
 
-CHANNELS = 3
+WEIGHT_CHANNELS = 3
 """That the weights take."""
-FILTERS = 128
+RANDOM_FILTERS = 128
 """Of random convolutions; each gives two features. In first tries on five-band tiles 64, 128 and 256 gave balanced
 accuracies of 0.912, 0.918 and 0.921, each at twice the time of the one before."""
-KERNEL = 3
-"""Side of a random convolution, in pixels."""
 _SMALLEST_VARIANCE = 1e-6
 """Of a direction in which bands differ, as a share of the largest: below it there is only rounding."""
 _WHITENING = 0.1
 """Added to the variances of patches, as a share of their mean, so that noise is not blown up."""
 
-METHODS: tuple[ChannelMethod, ...] = get_args(ChannelMethod)
+CHANNEL_METHODS: tuple[ChannelMethod, ...] = get_args(ChannelMethod)
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,15 +85,20 @@ def matrix_of(method: ChannelMethod, bands: int, covariance: Doubles | None = No
         PlanError: two bands cannot be mapped to three channels.
     """
     if method == "band_map":
-        if bands < CHANNELS:
+        if bands < WEIGHT_CHANNELS:
             fault = f"input.channels: band_map needs three bands, and the images have {bands}"
             raise PlanError([f"{fault}; repeat, sum, learned and random_convolutions take them"], source="the channels")
-        chosen = (0, 1, 2) if bands == CHANNELS else (2, 1, 0)
+        chosen = (0, 1, 2) if bands == WEIGHT_CHANNELS else (2, 1, 0)
         return np.eye(bands)[list(chosen)]
     if method == "repeat":
-        return np.array([[CHANNELS / bands * (b % CHANNELS == c) for b in range(bands)] for c in range(CHANNELS)])
+        return np.array(
+            [
+                [WEIGHT_CHANNELS / bands * (b % WEIGHT_CHANNELS == c) for b in range(bands)]
+                for c in range(WEIGHT_CHANNELS)
+            ]
+        )
     if method == "sum":
-        return np.full((CHANNELS, bands), 1 / bands)
+        return np.full((WEIGHT_CHANNELS, bands), 1 / bands)
     assert covariance is not None, f"{method} is learned from the images"
     return _components(covariance)
 
@@ -103,8 +106,8 @@ def matrix_of(method: ChannelMethod, bands: int, covariance: Doubles | None = No
 def _components(covariance: Doubles) -> Doubles:
     """(3, n) principal components scaled to variance 1; zero for those that the bands do not have."""
     variances, vectors = np.linalg.eigh(covariance)
-    found = np.zeros((CHANNELS, len(covariance)))
-    for row, index in enumerate(np.argsort(variances)[::-1][:CHANNELS]):
+    found = np.zeros((WEIGHT_CHANNELS, len(covariance)))
+    for row, index in enumerate(np.argsort(variances)[::-1][:WEIGHT_CHANNELS]):
         if variances[index] > _SMALLEST_VARIANCE * variances.max():
             vector = vectors[:, index]
             # The sign of a component is arbitrary, and a network sees a negative as another image.
@@ -120,7 +123,7 @@ def _filters(patches: Singles) -> tuple[Singles, Singles]:
     variances = np.maximum(variances, 0)
     floor = max(_WHITENING * float(variances.mean()), np.finfo(np.float32).tiny)
     whiten = vectors @ np.diag(1 / np.sqrt(variances + floor)) @ vectors.T
-    directions = (flat[:FILTERS] - mean) @ whiten
+    directions = (flat[:RANDOM_FILTERS] - mean) @ whiten
     directions /= np.maximum(np.linalg.norm(directions, axis=1, keepdims=True), np.finfo(np.float32).tiny)
     filters = directions @ whiten
     shaped = filters.reshape(-1, *patches.shape[1:]).transpose(0, 3, 1, 2)

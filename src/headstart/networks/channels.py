@@ -21,7 +21,7 @@ from torch.nn import functional
 from headstart.arrays import Singles
 from headstart.errors import ModelError
 from headstart.networks.backbone import Classifier
-from headstart.networks.band_adapter import CHANNELS, BandAdapter
+from headstart.networks.band_adapter import WEIGHT_CHANNELS, BandAdapter
 from headstart.networks.groups.grouping import layer_groups
 from headstart.networks.groups.layers import LayerGroup, in_evaluation_mode
 from headstart.networks.head_layers import BAND_HEAD, HeadSite
@@ -125,7 +125,7 @@ def with_bands_of(classifier: Classifier, tensors: dict[str, Tensor], bands: int
         ModelError: see `with_bands`.
     """
     filters = tensors.get(f"{RANDOM_CONVOLUTIONS}.weight")
-    matrix = np.zeros((CHANNELS, bands))
+    matrix = np.zeros((WEIGHT_CHANNELS, bands))
     if filters is None:
         return with_bands(classifier, BandAdapter("learned", matrix))
     shape = tuple(filters.shape)
@@ -191,7 +191,7 @@ def _first_convolution(classifier: Classifier) -> str:
         ModelError: there is none, or there are several.
     """
     named = classifier.network.named_modules()
-    found = [p for p, m in named if isinstance(m, nn.Conv2d) and m.in_channels == CHANNELS and m.groups == 1]
+    found = [p for p, m in named if isinstance(m, nn.Conv2d) and m.in_channels == WEIGHT_CHANNELS and m.groups == 1]
     if len(found) == 1:
         return str(found[0])
     what = "no convolution reads" if not found else f"{len(found)} convolutions read"

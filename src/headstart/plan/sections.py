@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator, model_validator
 
 from headstart.errors import PlanError
-from headstart.input_spec import BANDS_PATTERN, MOST_BANDS, Contrast, Decoding
+from headstart.input_spec import BANDS_PATTERN, MOST_ADAPTED_BANDS, Contrast, Decoding
 from headstart.plan.faults import sentences
 from headstart.plan.fold import Fold
 from headstart.plan.group_rule import GroupRule
@@ -99,7 +99,7 @@ class DataPlan(Section):
     ] = None
     """Numbers of the bands that are read, counted from 1: three as red, green and blue, one as grey, or as many as
     `input.channels` brings to the network. None: all."""
-    band_count: Annotated[int, Field(ge=2, le=MOST_BANDS)] | None = None
+    band_count: Annotated[int, Field(ge=2, le=MOST_ADAPTED_BANDS)] | None = None
     """Number of bands that are read of every image, where `input.channels` brings them to the network; None is found
     by looking at the first images. Images with another number are left out by name."""
     window: Annotated[
@@ -148,7 +148,7 @@ class DataPlan(Section):
     @classmethod
     def _bands_are_numbers(cls, bands: str | None) -> str | None:
         if bands is not None and not re.fullmatch(BANDS_PATTERN, bands):
-            raise ValueError(f"{bands!r} must be numbers such as 3,2,1, at most {MOST_BANDS}, counted from 1")
+            raise ValueError(f"{bands!r} must be numbers such as 3,2,1, at most {MOST_ADAPTED_BANDS}, counted from 1")
         return bands
 
     @field_validator("window")

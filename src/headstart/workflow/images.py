@@ -32,8 +32,8 @@ from headstart.data.splits import (
 )
 from headstart.errors import DataError, PlanError, require
 from headstart.files import is_folder
-from headstart.input_spec import MOST_BANDS, Decoding, InputSpec, Resize
-from headstart.networks.band_adapter import CHANNELS
+from headstart.input_spec import MOST_ADAPTED_BANDS, Decoding, InputSpec, Resize
+from headstart.networks.band_adapter import WEIGHT_CHANNELS
 from headstart.networks.cards.finding import find_model
 from headstart.plan.group_rule import group_column
 from headstart.plan.image_counts import steps_hold_out
@@ -170,11 +170,11 @@ def with_band_count(decoding: Decoding, records: Sequence[ImageRecord], *, chann
         return plain
     if decoding.band_count is not None:
         return decoding
-    count = len(decoding.bands) if decoding.bands is not None else band_count(records) or CHANNELS
+    count = len(decoding.bands) if decoding.bands is not None else band_count(records) or WEIGHT_CHANNELS
     # Grey goes through the weights as it is: each way would give the same, and its statistics are those of photos.
-    if count in (1, CHANNELS) and (channels == "auto" or count == 1):
+    if count in (1, WEIGHT_CHANNELS) and (channels == "auto" or count == 1):
         return decoding
-    return replace(decoding, band_count=count) if count <= MOST_BANDS else decoding
+    return replace(decoding, band_count=count) if count <= MOST_ADAPTED_BANDS else decoding
 
 
 def view_of_probe(plan: Plan) -> InputSpec | None:

@@ -44,6 +44,7 @@ class DataKeywords(TypedDict, total=False):
     limit_test: str | None
     bits: int | None
     bands: str | None
+    band_count: int | None
     window: str | None
     contrast: Contrast | None
     links: Links

@@ -18,7 +18,7 @@ from headstart.plan.plan import DataPlan
 from headstart.plan.request import Request
 from headstart.runs.progress import no_progress
 from headstart.training.channels import choosing
-from headstart.training.channels.choosing import ChannelChoice, ChannelTrial, choose_channels, methods_for
+from headstart.training.channels.choosing import ChannelComparison, ChannelTrial, choose_channels, methods_for
 from headstart.workflow.images import check_for_training
 from headstart.workflow.plans import make_plan
 
@@ -57,7 +57,7 @@ def test_the_way_that_tells_the_classes_apart_is_selected(images: TrainingImages
 
 
 def test_only_a_part_of_many_images_is_compared(images: TrainingImages, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(choosing, "MOST_IMAGES", 8)
+    monkeypatch.setattr(choosing, "_MOST_IMAGES", 8)
     statistics = band_statistics(images.roles.train, images.spec, seed=0)
     build = partial(torch_classifier, find_model("tf_efficientnet_lite0"), num_classes=2, seed=0, size=32)
     found = choose_channels(lambda adapter: build(adapter=adapter), images, statistics, ("sum", "repeat"), seed=0)
@@ -66,7 +66,7 @@ def test_only_a_part_of_many_images_is_compared(images: TrainingImages, monkeypa
 
 def test_the_reason_has_the_figures_of_all():
     trials = (ChannelTrial("learned", 0.25, 0.9), ChannelTrial("sum", 0.5, 0.75))
-    assert ChannelChoice(trials, bands=5, images=1200).reason == (
+    assert ChannelComparison(trials, bands=5, images=1200).reason == (
         "of the ways from 5 bands to 3 channels it has the lowest log loss of linear probes, out-of-fold on 1,200 "
         "training images: 0.250 (balanced accuracy 0.900), against sum 0.500 (0.750)"
     )

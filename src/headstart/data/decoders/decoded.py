@@ -139,7 +139,10 @@ def chosen_bands(values: npt.NDArray[Any], decoding: Decoding) -> npt.NDArray[An
     if decoding.band_count is not None:
         refuse_other_count(count, decoding)
     elif count not in (1, 3):
-        raise UnreadableImageError(f"{_bands(count)}, and the network takes three", FaultKind.BANDS)
+        way_out = "--bands 3,2,1" if count > 2 else "--bands 1"
+        raise UnreadableImageError(
+            f"{_bands(count)}, and the network takes three: choose by number, such as {way_out}", FaultKind.BANDS
+        )
     return values
 
 

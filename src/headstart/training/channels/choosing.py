@@ -18,14 +18,14 @@ from headstart.engine.prefix.engine_choice import EngineOption
 from headstart.engine.store.training_images import TrainingImages
 from headstart.input_spec import ChannelMethod
 from headstart.measures.metrics import sharpened_log_losses
-from headstart.networks.band_adapter import CHANNELS, METHODS, BandAdapter, fitted_adapter
+from headstart.networks.band_adapter import CHANNEL_METHODS, WEIGHT_CHANNELS, BandAdapter, fitted_adapter
 from headstart.solvers.head_solver import head_problem, stratified_sample
 from headstart.training.activation_source import ActivationSource
 from headstart.training.probe.pooled_source import PooledSource
 
-MOST_IMAGES = 1000
+_MOST_IMAGES = 1000
 """Training images that the probes compare the ways on."""
-FOLDS = 5
+_FOLDS = 5
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class ChannelTrial:
 
 
 @dataclass(frozen=True)
-class ChannelChoice:
+class ChannelComparison:
     """The selected way, and all that were compared."""
 
     trials: tuple[ChannelTrial, ...]
@@ -59,7 +59,7 @@ class ChannelChoice:
         first, *others = self.trials
         figures = ", ".join(f"{one.method} {one.log_loss:.3f} ({one.balanced_accuracy:.3f})" for one in others)
         return (
-            f"of the ways from {self.bands} bands to {CHANNELS} channels it has the lowest log loss of linear probes, "
+            f"of the ways from {self.bands} bands to {WEIGHT_CHANNELS} channels it has the lowest log loss of linear probes, "
             f"out-of-fold on {self.images:,} training images: {first.log_loss:.3f} (balanced accuracy "
             f"{first.balanced_accuracy:.3f}), against {figures}"
         )
@@ -74,8 +74,8 @@ def methods_for(bands: int, *, head: str) -> tuple[ChannelMethod, ...]:
     """
     return tuple(
         method
-        for method in METHODS
-        if (method != "band_map" or bands >= CHANNELS) and (method != "random_convolutions" or head != "mlp")
+        for method in CHANNEL_METHODS
+        if (method != "band_map" or bands >= WEIGHT_CHANNELS) and (method != "random_convolutions" or head != "mlp")
     )
 
 
@@ -98,7 +98,7 @@ def choose_channels(
     *,
     seed: int,
     engine: EngineOption = "auto",
-) -> ChannelChoice:
+) -> ChannelComparison:
     """The way with the lowest out-of-fold log loss of a linear probe; groups stay together in folds.
 
     No adapter is fitted on labels, so that all folds can share one. Features are kept in the activation cache, where
@@ -113,10 +113,10 @@ def choose_channels(
         engine: Runs the networks.
     """
     records = images.roles.train
-    if len(records) > MOST_IMAGES:
-        records = tuple(records[p] for p in stratified_sample(images.labels(records), MOST_IMAGES, seed=seed))
+    if len(records) > _MOST_IMAGES:
+        records = tuple(records[p] for p in stratified_sample(images.labels(records), _MOST_IMAGES, seed=seed))
     labels, classes = images.labels(records), len(images.roles.classes)
-    folds = deal_folds(records, dict(images.groups), most=FOLDS, seed=seed + 2)
+    folds = deal_folds(records, dict(images.groups), most=_FOLDS, seed=seed + 2)
     trials = []
     for method in methods:
         given = with_statistics(images, statistics, method)
@@ -129,6 +129,6 @@ def choose_channels(
         recalls = [float(correct[truth == label].mean()) for label in np.unique(truth)]
         loss = float(sharpened_log_losses(probabilities, truth).mean())
         trials.append(ChannelTrial(method, loss, float(np.mean(recalls))))
-    return ChannelChoice(
+    return ChannelComparison(
         tuple(sorted(trials, key=lambda one: one.log_loss)), bands=len(statistics.mean), images=len(records)
     )
