@@ -91,12 +91,8 @@ def matrix_of(method: ChannelMethod, bands: int, covariance: Doubles | None = No
         chosen = (0, 1, 2) if bands == WEIGHT_CHANNELS else (2, 1, 0)
         return np.eye(bands)[list(chosen)]
     if method == "repeat":
-        return np.array(
-            [
-                [WEIGHT_CHANNELS / bands * (b % WEIGHT_CHANNELS == c) for b in range(bands)]
-                for c in range(WEIGHT_CHANNELS)
-            ]
-        )
+        channel, band = np.ogrid[:WEIGHT_CHANNELS, :bands]
+        return np.where(band % WEIGHT_CHANNELS == channel, WEIGHT_CHANNELS / bands, 0.0)
     if method == "sum":
         return np.full((WEIGHT_CHANNELS, bands), 1 / bands)
     assert covariance is not None, f"{method} is learned from the images"

@@ -59,8 +59,8 @@ class ChannelComparison:
         first, *others = self.trials
         figures = ", ".join(f"{one.method} {one.log_loss:.3f} ({one.balanced_accuracy:.3f})" for one in others)
         return (
-            f"of the ways from {self.bands} bands to {WEIGHT_CHANNELS} channels it has the lowest log loss of linear probes, "
-            f"out-of-fold on {self.images:,} training images: {first.log_loss:.3f} (balanced accuracy "
+            f"of the ways from {self.bands} bands to {WEIGHT_CHANNELS} channels it has the lowest log loss of linear "
+            f"probes, out-of-fold on {self.images:,} training images: {first.log_loss:.3f} (balanced accuracy "
             f"{first.balanced_accuracy:.3f}), against {figures}"
         )
 
