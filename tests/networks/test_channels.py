@@ -15,7 +15,7 @@ from headstart.engine.prefix.depth_features import with_depths, without_depths
 from headstart.engine.store.frozen_part import cut_at
 from headstart.errors import ModelError
 from headstart.networks.backbone import Classifier, build_classifier, build_network, with_new_head
-from headstart.networks.band_adapter import BandAdapter, fitted_adapter, matrix_of
+from headstart.networks.band_adapter import BandAdapter, fitted_adapter, band_matrix
 from headstart.networks.cards.finding import find_model
 from headstart.networks.channels import RANDOM_CONVOLUTIONS, RandomConvolutions, with_bands, with_bands_of
 from headstart.networks.head_layers import BAND_HEAD
@@ -57,7 +57,7 @@ def test_grey_in_all_bands_gives_the_features_of_the_same_image_repeated(method:
         pytest.skip("bands that are no multiple of three weigh some channels more")
     grey = images(1)
     expected = features(classifier_of(), grey.repeat(1, 3, 1, 1))
-    adapted = with_bands(classifier_of(), BandAdapter(method, matrix_of(method, bands)))  # type: ignore[arg-type]
+    adapted = with_bands(classifier_of(), BandAdapter(method, band_matrix(method, bands)))  # type: ignore[arg-type]
     assert torch.allclose(features(adapted, grey.repeat(1, bands, 1, 1)), expected, atol=1e-4)
 
 
@@ -75,7 +75,7 @@ def test_an_adapted_network_on_bands_is_the_network_on_mapped_bands(name: str):
 @pytest.mark.parametrize("bands", [4, 5, 12])
 def test_repeat_gives_the_weights_of_timm(bands: int):
     plain = classifier_of()
-    adapted = with_bands(classifier_of(), BandAdapter("repeat", matrix_of("repeat", bands)))
+    adapted = with_bands(classifier_of(), BandAdapter("repeat", band_matrix("repeat", bands)))
     expected = adapt_input_conv(bands, plain.network.conv_stem.weight.detach().clone())
     assert torch.allclose(adapted.network.conv_stem.weight, expected, atol=1e-7)
     theirs = timm.create_model("tf_efficientnet_lite0", in_chans=bands, num_classes=2)
@@ -86,7 +86,7 @@ def test_networks_without_one_first_convolution_are_refused_with_the_way_out():
     made = classifier_of()
     made.network.add_module("second", nn.Conv2d(3, 1, 1))
     with pytest.raises(ModelError, match=r"2 convolutions read three channels.*--bands 3,2,1"):
-        with_bands(made, BandAdapter("sum", matrix_of("sum", 5)))
+        with_bands(made, BandAdapter("sum", band_matrix("sum", 5)))
 
 
 def test_a_layer_that_standardises_its_weights_is_refused():
@@ -98,7 +98,7 @@ def test_a_layer_that_standardises_its_weights_is_refused():
     made = classifier_of()
     made.network.conv_stem = Standardised(3, 32, 3, stride=2, padding=1, bias=False)
     with pytest.raises(ModelError, match="changes its weights"):
-        with_bands(made, BandAdapter("sum", matrix_of("sum", 5)))
+        with_bands(made, BandAdapter("sum", band_matrix("sum", 5)))
 
 
 def test_random_convolutions_are_pooled_positive_and_negative_parts():

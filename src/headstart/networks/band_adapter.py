@@ -55,20 +55,20 @@ def fitted_adapter(
     """The adapter of a method for images with these statistics; the same numbers give the same adapter.
 
     Args:
-        method: See `matrix_of`; random_convolutions reads the network's channels as `learned` does.
+        method: See `band_matrix`; random_convolutions reads the network's channels as `learned` does.
         covariance: (n, n) of the normalised bands in the training images.
         patches: (P, 3, 3, n) of normalised training images, of which the first become filters.
 
     Raises:
         PlanError: the method does not take so many bands.
     """
-    matrix = matrix_of(method, len(covariance), covariance)
+    matrix = band_matrix(method, len(covariance), covariance)
     if method != "random_convolutions":
         return BandAdapter(method, matrix)
     return BandAdapter(method, matrix, *_filters(patches))
 
 
-def matrix_of(method: ChannelMethod, bands: int, covariance: Doubles | None = None) -> Doubles:
+def band_matrix(method: ChannelMethod, bands: int, covariance: Doubles | None = None) -> Doubles:
     """(3, n) matrix from normalised bands to the channels of the weights.
 
     band_map: red, green and blue are the third, second and first band, as bands are numbered by rising wavelength; of
