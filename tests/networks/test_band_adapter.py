@@ -7,7 +7,7 @@ import pytest
 
 from headstart.errors import PlanError
 from headstart.input_spec import ChannelMethod
-from headstart.networks.band_adapter import CHANNEL_METHODS, RANDOM_FILTERS, fitted_adapter, band_matrix
+from headstart.networks.band_adapter import CHANNEL_METHODS, RANDOM_FILTERS, band_matrix, fitted_adapter
 
 RNG = np.random.default_rng(0)
 

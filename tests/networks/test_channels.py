@@ -15,7 +15,7 @@ from headstart.engine.prefix.depth_features import with_depths, without_depths
 from headstart.engine.store.frozen_part import cut_at
 from headstart.errors import ModelError
 from headstart.networks.backbone import Classifier, build_classifier, build_network, with_new_head
-from headstart.networks.band_adapter import BandAdapter, fitted_adapter, band_matrix
+from headstart.networks.band_adapter import BandAdapter, band_matrix, fitted_adapter
 from headstart.networks.cards.finding import find_model
 from headstart.networks.channels import RANDOM_CONVOLUTIONS, RandomConvolutions, with_bands, with_bands_of
 from headstart.networks.head_layers import BAND_HEAD
