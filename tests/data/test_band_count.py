@@ -9,8 +9,10 @@ import numpy as np
 import pytest
 import tifffile
 
-from headstart.data.band_count import band_count
+from headstart.data.band_count import band_count, with_band_count
 from headstart.data.sources.dataset import ImageRecord
+from headstart.errors import PlanError
+from headstart.input_spec import Decoding
 
 
 def tiff(bands: int, **options: object) -> bytes:
@@ -57,3 +59,27 @@ def test_files_of_other_formats_are_not_read():
     place = Place()
     assert band_count([ImageRecord("a.jpg", "a", "all", location=place)]) is None
     assert not place.read_by
+
+
+def expected(channels: str = "auto", bands: tuple[int, ...] | None = None, *, in_files: int = 5) -> int | None:
+    decoding = Decoding(bands=bands, band_count=len(bands) if bands and len(bands) not in (1, 3) else None)
+    return with_band_count(decoding, [record("a.tif", tiff(in_files))], channels=channels).band_count  # type: ignore[arg-type]
+
+
+def test_one_and_three_bands_are_plain_unless_a_way_is_named():
+    assert [expected(in_files=count) for count in (1, 2, 3, 4, 16)] == [None, 2, None, 4, 16]
+    assert expected("learned", in_files=3) == 3
+    assert expected("learned", in_files=1) is None
+    assert expected(in_files=20) is None
+
+
+def test_chosen_bands_are_those_that_count():
+    assert expected(bands=(3, 2, 1)) is None
+    assert expected("repeat", bands=(3, 2, 1)) == 3
+    assert expected(bands=(5, 1)) == 2
+
+
+def test_plain_is_of_one_or_three_bands():
+    assert expected("plain", in_files=5) is None
+    with pytest.raises(PlanError, match="must be one number for grey or three"):
+        expected("plain", bands=(5, 1))

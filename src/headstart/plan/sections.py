@@ -218,10 +218,8 @@ class InputPlan(Section):
     way of the weights, nearly always crop."""
     channels: ChannelChoice = "auto"
     """How bands reach weights of three channels (docs/guide/channels.md). plain: images of one or three bands as they
-    are, with the statistics of the weights. band_map: three of the bands; repeat, sum: the weights of the three
-    channels are spread over all bands; learned: the principal components of the pixels; random_convolutions: these,
-    and features of fixed convolutions on all bands next to the network. auto: plain for one and three bands, else what
-    a probe on the training images finds best."""
+    are, with the statistics of the weights. auto: plain for one and three bands, else what a probe on the training
+    images finds best."""
 
 
 class HeadPlan(Section):

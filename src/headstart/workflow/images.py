@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from headstart.data.band_count import band_count
+from headstart.data.band_count import with_band_count
 from headstart.data.checks import image_checks
 from headstart.data.checks.check_result import CheckResult, GroupCount, check_result
 from headstart.data.checks.near_findings import write_group_table
@@ -30,16 +30,14 @@ from headstart.data.splits import (
     unmatched_count,
     without_others,
 )
-from headstart.errors import DataError, PlanError, require
+from headstart.errors import DataError, require
 from headstart.files import is_folder
-from headstart.input_spec import MOST_ADAPTED_BANDS, Decoding, InputSpec, Resize
-from headstart.networks.band_adapter import WEIGHT_CHANNELS
+from headstart.input_spec import Decoding, InputSpec, Resize
 from headstart.networks.cards.finding import find_model
 from headstart.plan.group_rule import group_column
 from headstart.plan.image_counts import steps_hold_out
 from headstart.plan.plan import DataPlan, Plan, ProbePhase
 from headstart.plan.request import DEFAULT_MODEL, Request
-from headstart.plan.sections import ChannelChoice
 from headstart.runs.progress import Progress, no_progress
 from headstart.workflow.plans import domain_found, make_plan
 
@@ -150,31 +148,6 @@ def check_for_training(plan: Plan, progress: Progress) -> CheckedData:
     if any(isinstance(phase, ProbePhase) for phase in plan.phases):  # only the linear probe is cross-validated
         _refuse_one_group(roles, groups)
     return CheckedData(dataset, facts, roles, groups, decoding)
-
-
-def with_band_count(decoding: Decoding, records: Sequence[ImageRecord], *, channels: ChannelChoice) -> Decoding:
-    """The decoding with the number of bands, where they have to be brought to the channels of the weights.
-
-    Args:
-        decoding: As requested.
-        records: The images, of which a few are looked at where neither number nor bands were given.
-        channels: As the plan has it.
-
-    Raises:
-        PlanError: plain images of another number of bands than one or three.
-    """
-    if channels == "plain":
-        plain = replace(decoding, band_count=None)
-        if faults := plain.faults():
-            raise PlanError(faults, source="the data options")
-        return plain
-    if decoding.band_count is not None:
-        return decoding
-    count = len(decoding.bands) if decoding.bands is not None else band_count(records) or WEIGHT_CHANNELS
-    # Grey goes through the weights as it is: each way would give the same, and its statistics are those of photos.
-    if count in (1, WEIGHT_CHANNELS) and (channels == "auto" or count == 1):
-        return decoding
-    return replace(decoding, band_count=count) if count <= MOST_ADAPTED_BANDS else decoding
 
 
 def view_of_probe(plan: Plan) -> InputSpec | None:
