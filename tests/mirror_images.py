@@ -18,9 +18,11 @@ SPEC = InputSpec(SIDE, SIDE, "bilinear", (0.5,) * 3, (0.25,) * 3)
 
 
 def corner_image() -> npt.NDArray[np.uint8]:
-    """(96, 96, 3) grey with a white corner at the top left; no crop or rotation of a preset brings it to another."""
+    """(96, 96, 3) grey with a white corner at the top left that runs on to the right; no crop or rotation of a preset
+    brings it to another place."""
     pixels = np.full((96, 96, 3), 90, np.uint8)
     pixels[:48, :48] = 255
+    pixels[:32, 48:] = 170
     return pixels
 
 
@@ -34,7 +36,11 @@ def mirrored(view: npt.NDArray[np.floating]) -> str:
         "upside down": grey[half:, :half].mean(),
         "both": grey[half:, half:].mean(),
     }
-    return max(corners, key=lambda name: corners[name])
+    way = max(corners, key=lambda name: corners[name])
+    # The second brightest corner lies next to the first, or above or below it where the view was turned by a quarter.
+    second = sorted(corners, key=lambda name: corners[name])[-2]
+    is_level = {way, second} in ({"as it is", "left to right"}, {"upside down", "both"})
+    return way if is_level else f"{way}, turned"
 
 
 def mirror_images_of(domain: str) -> set[str]:

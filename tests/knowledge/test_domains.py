@@ -54,5 +54,7 @@ def test_words_belong_to_one_domain_and_those_of_a_domain_that_names_cannot_tell
 
 def test_the_picture_that_domains_are_tried_on_tells_its_mirror_images_apart():
     view = np.asarray(corner_image(), np.float32)
-    found = [mirrored(one) for one in (view, view[:, ::-1], view[::-1], view[::-1, ::-1])]
-    assert found == ["as it is", "left to right", "upside down", "both"]
+    ways = ["as it is", "left to right", "upside down", "both"]
+    for turned, suffix in ((view, ""), (view.transpose(1, 0, 2), ", turned")):
+        found = [mirrored(one) for one in (turned, turned[:, ::-1], turned[::-1], turned[::-1, ::-1])]
+        assert found == [f"{way}{suffix}" for way in ways]

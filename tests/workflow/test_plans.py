@@ -39,7 +39,13 @@ def test_digits_are_writing_and_are_not_mirrored():
 
 @pytest.mark.parametrize(
     ("domain", "flip"),
-    [("photo", "horizontal"), ("medical", "none"), ("satellite", "all"), ("document", "none"), ("industrial", "all")],
+    [
+        ("photo", "horizontal"),
+        ("medical", "none"),
+        ("satellite", "dihedral"),
+        ("document", "none"),
+        ("industrial", "all"),
+    ],
 )
 def test_the_domain_decides_flips_with_its_reason(domain: str, flip: str):
     plan = make_plan(options(domain=domain))

@@ -14,6 +14,7 @@ from headstart.engine.costs.training_cost import TrainingCost, TrainingMachine
 from headstart.knowledge.choosing import FROM_SCRATCH, SCRATCH_IMAGES, TRANSFER, RouteFact
 from headstart.knowledge.domains import DOMAINS
 from headstart.plan.plan import DataPlan, Plan, TrainPhase
+from headstart.plan.reasons import ANY_SOURCE
 from headstart.plan.request import DEFAULT_MODEL
 
 _DATA_OPTIONS = ("val", "group", "fold", "limit_train", "limit_test", "bits", "bands", "window", "contrast", "links")
@@ -73,7 +74,8 @@ class Advice:
         """
         plan, domain = self.plan, DOMAINS[self.plan.domain]
         options = [f"--strategy {self.strategy}"]
-        options += [f"--domain {plan.domain}"] if plan.domain != "photo" else []
+        # Of real images `train` would look for itself, at other ones.
+        options += [f"--domain {plan.domain}"] if plan.domain != "photo" or plan.data.source != ANY_SOURCE else []
         options += [f"--model {plan.model.name}"] if plan.model.name != DEFAULT_MODEL else []
         options += [f"--input-size {plan.input.size}"] if plan.input.size != "auto" else []
         options += [f"--resize {plan.input.resize}"] if plan.input.resize != "auto" else []

@@ -24,8 +24,8 @@ from headstart.data.loading import read_values
 from headstart.data.preprocess import NetworkInput, scale
 from headstart.data.sources.reading import ImageRecord
 from headstart.input_spec import InputSpec
+from headstart.knowledge.domain import Flip
 
-Flip = Literal["none", "horizontal", "all"]
 PresetName = Literal["none", "light", "standard", "strong", "trivial"]
 
 
@@ -83,7 +83,8 @@ def training_view(
         values: `Decoded.values`: pixels of 8 bits, or bands 0..1, of which one stands for all channels of the network.
         spec: Gives the side of the view, the filter, and how an image becomes a square; mean and std are the caller's.
         preset: Any but none.
-        flip: horizontal mirrors half the views left to right; all mirrors up and down too.
+        flip: horizontal mirrors half the views left to right; all mirrors up and down too; dihedral turns half of
+            them by a quarter as well.
         rng: See `view_rng`.
     """
     magnitude = PRESETS[preset]
@@ -114,8 +115,10 @@ def _moved(
     # Flips come after the crop; the order of draws is part of drawn_views.AUGMENT_VERSION.
     if flip != "none" and rng.random() < 0.5:
         image = F.horizontal_flip(image)
-    if flip == "all" and rng.random() < 0.5:
+    if flip in ("all", "dihedral") and rng.random() < 0.5:
         image = F.vertical_flip(image)
+    if flip == "dihedral" and rng.random() < 0.5:
+        image = image.transpose(Image.Transpose.TRANSPOSE)
     if magnitude.trivial:
         image = _trivial(image, rng)
     if magnitude.rotation_degrees:

@@ -13,9 +13,10 @@ from headstart.data.decoders.decoded import Bands, Pixels
 from headstart.data.loading import read_values, read_view
 from headstart.data.preprocess import scale, unscale
 from headstart.data.sources.reading import ImageRecord
-from headstart.engine.views import Flip, training_view, view_rng
+from headstart.engine.views import training_view, view_rng
 from headstart.files import write_atomically
 from headstart.input_spec import InputSpec
+from headstart.knowledge.domain import Flip
 
 TRAINING_VIEWS = 5
 _GAP = 6

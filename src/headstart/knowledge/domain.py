@@ -23,6 +23,11 @@ RULE_OF_THUMB = "rule of thumb of teaching material"
 """Source of numbers that no paper has measured."""
 
 
+Flip = Literal["none", "horizontal", "all", "dihedral"]
+"""Mirrored training views: left to right; up and down too; or turned by quarters as well, the eight symmetries of a
+square."""
+
+
 @dataclass(frozen=True, slots=True)
 class DomainStrategy:
     """Strategy that a domain has where its similarity to ImageNet is low."""
@@ -69,7 +74,7 @@ class DomainValues:
 
     augmentation: AugmentationName
     augmentation_reason: str
-    flip: Literal["none", "horizontal", "all"]
+    flip: Flip
     flip_reason: str
 
     few_images_augmentation: AugmentationName | None = None

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationIn
 
 from headstart.errors import PlanError
 from headstart.input_spec import BANDS_PATTERN, MOST_ADAPTED_BANDS, Contrast, Decoding
+from headstart.knowledge.domain import Flip
 from headstart.plan.faults import sentences
 from headstart.plan.fold import Fold
 from headstart.plan.group_rule import GroupRule
@@ -363,8 +364,9 @@ class AugmentationPlan(Section):
     """Random changes from one view of a training image to the next."""
 
     preset: Literal["none", "light", "standard", "strong", "trivial"] = "standard"
-    flip: Literal["none", "horizontal", "all"] = "horizontal"
-    """Mirrored views; none where a mirrored image means something else, all where there is no up."""
+    flip: Flip = "horizontal"
+    """Mirrored views; none where a mirrored image means something else; all and dihedral (with quarter turns) where
+    there is no up."""
     mixup_alpha: Annotated[float, Field(ge=0, le=10)] = 0.0
     """Each training batch is mixed with itself in another order, by a share from Beta(alpha, alpha); 0: not at all."""
     cached_views: Annotated[int, Field(ge=1, le=64)] | Literal["auto"] = "auto"
