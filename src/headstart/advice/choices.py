@@ -140,8 +140,8 @@ def steps(
         when: Literal["before", "consider"] = "before" if fits else "consider"
         found.append(NextStep("self_supervised_pretraining", when, text, "Chen & He 2021; Azizi et al. 2021"))
     if fact.weights:
-        text = f"weights of the domain instead of ImageNet's: {fact.weights_text}; use them where headstart probe says "
-        text += "that they are better"
+        text = f"weights of the domain instead of ImageNet's: {fact.weights_text}; docs/guide/domains.md says how they "
+        text += "come; use them where headstart probe finds them better on your images"
         found.append(NextStep("domain_weights", "consider", text, fact.source))
     if fact.contrast_reason:
         text = f"contrast equalised by regions, on all images alike (--contrast clahe): {fact.contrast_reason}"

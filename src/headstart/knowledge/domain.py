@@ -115,5 +115,5 @@ class DomainValues:
 
     @property
     def weights_text(self) -> str:
-        """Candidates in words, as advice names them; empty where there are none."""
-        return ", ".join(f"{one.what} ({one.licence}; {one.how})" for one in self.weights)
+        """Names of the candidates with their licences; empty where there are none."""
+        return ", ".join(f"{one.name} ({one.licence})" for one in self.weights)

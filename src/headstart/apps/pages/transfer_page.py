@@ -279,6 +279,8 @@ def _domain_card(domain: Domain) -> Html:
     fact = DOMAINS[domain]
     rows = [("gap to ImageNet", fact.gap, ""), ("usual number of images", fact.usual_images, "")]
     rows.append(("what to do", fact.advice, fact.source))
+    if fact.evidence:
+        rows.append(("measured", fact.evidence, ""))
     if fact.weights:
         rows.append(("weights of the domain", fact.weights_text, ""))
     return kit.card(f"About {_KINDS[domain]}", kit.reasons(rows))
