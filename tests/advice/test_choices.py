@@ -101,7 +101,7 @@ def test_pretraining_beyond_the_budget_is_only_considered():
 
 
 def test_weights_of_the_domain_are_named():
-    for domain, words in (("medical", "RadImageNet"), ("satellite", "Sentinel-2"), ("document", "DiT")):
+    for domain, words in (("medical", "RadImageNet"), ("satellite", "torchgeo"), ("document", "dit-base")):
         found, _ = steps(Situation(images=9, domain=domain), pretraining_seconds=0, training_seconds=0)  # type: ignore[arg-type]
         assert any(step.name == "domain_weights" and words in step.text for step in found)
     assert "domain_weights" not in names(Situation(images=9))[0]

@@ -139,7 +139,7 @@ def _of_tiny_images(plan: Plan, request: Request, counts: PlanCounts) -> Plan:
 
 
 def _only_step(plan: Plan, request: Request) -> TrainPhase:
-    """The last step as it is trained without those before: a learning rate that was asked for is its own."""
+    """The last step as it is trained without those before: a given learning rate is its own."""
     step = plan.phases[-1]
     assert isinstance(step, TrainPhase)
     assert step.backbone_lr is not None

@@ -281,8 +281,7 @@ def _domain_card(domain: Domain) -> Html:
     rows.append(("what to do", fact.advice, fact.source))
     if fact.evidence:
         rows.append(("measured", fact.evidence, ""))
-    if fact.weights:
-        rows.append(("weights of the domain", fact.weights_text, ""))
+    rows += [("weights of the domain", f"{one.what}: {one.how}", one.licence) for one in fact.weights]
     return kit.card(f"About {_KINDS[domain]}", kit.reasons(rows))
 
 
