@@ -113,8 +113,7 @@ class DataPlan(Section):
         Contrast | None,
         Option("Contrast of images: file (as they are) or clahe; default: that of the domain.", panel="Data"),
     ] = None
-    """clahe: contrast-limited adaptive histogram equalisation of every image, before it is resized; goes into the
-    bundle. file (None: the same): as it is."""
+    """clahe equalises the contrast of each image by regions, before the resize; file (None: the same) does not."""
     validation_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.2
     """Fraction of the training images held out as the validation set where no other split can be it."""
     validation: Literal["auto", "held_out"] = "auto"
@@ -365,8 +364,7 @@ class AugmentationPlan(Section):
 
     preset: Literal["none", "light", "standard", "strong", "trivial"] = "standard"
     flip: Flip = "horizontal"
-    """Mirrored views; none where a mirrored image means something else; all and dihedral (with quarter turns) where
-    there is no up."""
+    """Mirrored views: none where they mean something else, all or dihedral (with quarter turns) where there is no up."""
     mixup_alpha: Annotated[float, Field(ge=0, le=10)] = 0.0
     """Each training batch is mixed with itself in another order, by a share from Beta(alpha, alpha); 0: not at all."""
     cached_views: Annotated[int, Field(ge=1, le=64)] | Literal["auto"] = "auto"
