@@ -364,7 +364,7 @@ class AugmentationPlan(Section):
 
     preset: Literal["none", "light", "standard", "strong", "trivial"] = "standard"
     flip: Flip = "horizontal"
-    """Mirrored views: none where they mean something else, all or dihedral (with quarter turns) where there is no up."""
+    """Mirrored views: none where they mean something else, all or dihedral (quarter turns too) where there is no up."""
     mixup_alpha: Annotated[float, Field(ge=0, le=10)] = 0.0
     """Each training batch is mixed with itself in another order, by a share from Beta(alpha, alpha); 0: not at all."""
     cached_views: Annotated[int, Field(ge=1, le=64)] | Literal["auto"] = "auto"
