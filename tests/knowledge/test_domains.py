@@ -32,17 +32,18 @@ def test_every_value_fits_a_plan_and_has_its_reason():
         assert all((domain.source, domain.advice, domain.usual_images, domain.group_hint))
         assert bool(domain.largest_input) == bool(domain.input_reason)
         assert bool(domain.resize) == bool(domain.resize_reason)
+        assert domain.channels == "auto" or domain.channels_reason
         assert bool(domain.few_images_augmentation) == bool(domain.few_images_reason)
         assert domain.contrast == "file" or domain.contrast_reason
         assert all((one.what, one.licence, one.how) for one in domain.weights)
         InputPlan(resize=domain.resize or "auto", size=domain.largest_input or "auto")
 
 
-def test_a_larger_input_is_never_larger_than_the_images_in_steps_of_32():
+def test_a_larger_input_enlarges_images_by_a_quarter_at_most_in_steps_of_32():
     found = {resolution: SATELLITE.larger_input(resolution) for resolution in (None, 64, 65, 256, 400)}
     largest = SATELLITE.largest_input
     assert largest is not None
-    assert found == {None: largest, 64: 64, 65: 96, 256: min(256, largest), 400: largest}
+    assert found == {None: largest, 64: 96, 65: 96, 256: min(320, largest), 400: largest}
     assert PHOTO.larger_input(1000) is None
 
 

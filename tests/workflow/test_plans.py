@@ -71,13 +71,16 @@ def test_values_of_a_domain_stand_in_the_plan_with_the_records_reasons():
 
 def test_contrast_resize_and_size_of_a_domain_yield_to_the_users(monkeypatch: pytest.MonkeyPatch):
     values = {"contrast": "clahe", "contrast_reason": "faint lungs", "resize": "letterbox", "resize_reason": "whole"}
+    values |= {"channels": "sum", "channels_reason": "as bright"}
     changed = replace(DOMAINS["medical"], **values, largest_input=320, input_reason="small nodules")
     monkeypatch.setitem(DOMAINS, "medical", changed)
     plan = make_plan(options(domain="medical"))
     assert (plan.data.contrast, plan.input.resize, plan.input.size) == ("clahe", "letterbox", 320)
     assert (plan.reasons["data.contrast"], plan.reasons["input.resize"]) == ("faint lungs", "whole")
+    assert (plan.input.channels, plan.reasons["input.channels"]) == ("sum", "as bright")
     given = Request(DataPlan(source="x", contrast="file"), domain="medical", resize="crop", input_size=160)
-    plan = make_plan(given)
+    plan = make_plan(replace(given, channels="repeat"))
+    assert plan.input.channels == "repeat"
     assert (plan.data.contrast, plan.input.resize, plan.input.size) == ("file", "crop", 160)
     assert not {"data.contrast", "input.resize", "input.size"} & set(plan.reasons)
 

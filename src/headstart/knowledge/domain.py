@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
-from headstart.input_spec import Contrast, Resize
+from headstart.input_spec import ChannelMethod, Contrast, Resize
 
 AugmentationName = Literal["none", "light", "standard", "strong", "trivial"]
 """Augmentation presets, from weakest to strongest (trivial: TrivialAugment)."""
@@ -26,6 +26,10 @@ RULE_OF_THUMB = "rule of thumb of teaching material"
 Flip = Literal["none", "horizontal", "all", "dihedral"]
 """Mirrored training views: left to right; up and down too; or turned by quarters as well, the eight symmetries of a
 square."""
+
+
+LARGEST_ENLARGEMENT = 1.25
+"""Most that a larger input enlarges an image: tiles of 256 px at 320 were measured (docs/benchmarks.md), others not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,11 +87,15 @@ class DomainValues:
     contrast: Contrast = "file"
     contrast_reason: str = ""
     """Why it is worth a word for this domain; empty: it is not."""
+    channels: ChannelMethod | Literal["auto"] = "auto"
+    """How images of 2 or 4 to 16 bands reach weights of three channels; auto: the ways are compared on the images."""
+    channels_reason: str = ""
     resize: Resize | None = None
     """How an image becomes a square; None: as the weights want."""
     resize_reason: str = ""
     largest_input: int | None = None
-    """Side of the input in pixels, or that of the images in steps of 32 where they are smaller; None: the weights'."""
+    """Side of the input in pixels; less where images would be enlarged by more than `LARGEST_ENLARGEMENT`. None: the
+    weights'."""
     input_reason: str = ""
     dropout: float | None = None
     """Least dropout before a trained head; None: the domain asks for none of its own."""
@@ -110,8 +118,8 @@ class DomainValues:
         """
         if self.largest_input is None or resolution is None:
             return self.largest_input
-        # Enlarged beyond its own pixels an image shows nothing more; networks shrink it 32-fold.
-        return min(self.largest_input, 32 * math.ceil(resolution / 32))
+        # Networks shrink an image 32-fold.
+        return min(self.largest_input, 32 * math.ceil(LARGEST_ENLARGEMENT * resolution / 32))
 
     @property
     def weights_text(self) -> str:

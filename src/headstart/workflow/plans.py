@@ -115,6 +115,9 @@ def _with_view_of(domain: DomainValues, plan: Plan, request: Request, resolution
     if request.input_size is None and size is not None and size > card.input.size and card.sizes != "fixed":
         view = view.model_copy(update={"size": size})
         reasons["input.size"] = f"{size} px, larger than the weights' own {card.input.size}: {domain.input_reason}"
+    if request.channels is None and domain.channels != "auto":
+        view = view.model_copy(update={"channels": domain.channels})
+        reasons["input.channels"] = domain.channels_reason
     if request.resize is None and domain.resize is not None:
         view = view.model_copy(update={"resize": domain.resize})
         reasons["input.resize"] = domain.resize_reason
