@@ -418,8 +418,9 @@ def test_command_line_options_are_these():
             *("--val", "--weight-decay", "--window", "--workers", "data"),
         ],
         "advise": [
-            *("--budget", "--channels", "--classes", "--cores", "--domain", "--gpu", "--group", "--images", "--json"),
-            *("--model", "--out", "--resolution", "--similarity", "--unlabelled", "-o", "data"),
+            *("--bands", "--bits", "--budget", "--channels", "--classes", "--contrast", "--cores", "--domain", "--gpu"),
+            *("--group", "--images", "--json", "--model", "--out", "--resolution", "--similarity", "--unlabelled"),
+            *("--window", "-o", "data"),
         ],
         "cache": ["--clear", "--json", "--limit", "--model", "--show"],
         "embed": [
@@ -461,8 +462,8 @@ def test_command_line_options_are_these():
         ],
         "predict": ["--json", "--links", "--out", "--strict", "--top", "-o", "bundle", "files"],
         "probe": [
-            *("--allow-noncommercial", "--chart", "--group", "--json", "--limit", "--model", "--out", "--patches"),
-            *("--run", "--seed", "-o", "data"),
+            *("--allow-noncommercial", "--bands", "--bits", "--chart", "--contrast", "--group", "--json", "--limit"),
+            *("--model", "--out", "--patches", "--run", "--seed", "--window", "-o", "data"),
         ],
         "models": [
             *("--commercial", "--contains", "--domain", "--family", "--json", "--library", "--limit", "--max-gmacs"),

@@ -6,8 +6,10 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from dicom_files import dicom_file
 from headstart.data.checks.check_result import GroupCount
 from headstart.data.splits import deal_folds
 from headstart.errors import DataError
@@ -209,3 +211,25 @@ def test_of_many_images_some_are_held_out_for_the_steps(image_folder: Path, monk
     roles = drawn_by_name(steps).roles
     assert roles == divided_by_name(steps.data, seed=steps.seed, tuned=True).roles
     assert len(roles.validation) == round(0.2 * len(roles.training_pool))
+
+
+def test_patients_of_dicom_files_stay_on_one_side_and_are_nowhere_named(tmp_path: Path):
+    rng = np.random.default_rng(0)
+    for index in range(48):
+        file = tmp_path / "scans" / "ab"[index % 2] / f"{index:03d}.dcm"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        pixels = rng.integers(0, 256, (64, 64)).astype(np.uint8)
+        file.write_bytes(dicom_file(pixels, PatientID=f"Secret{index // 4}"))
+    source = tmp_path / "scans"
+    for _ in range(2):  # the second time from the facts cache
+        [finding] = [one for one in check(str(source)).findings if one.what == "groups_suggested"]
+        assert "48 of 48 images are in 12 groups" in finding.evidence
+        assert "dicom:PatientID" in finding.remedy
+    counted = check(str(source), group="dicom:PatientID")
+    assert counted.groups == GroupCount(12, unmatched=0)
+    assert "groups_suggested" not in {one.what for one in counted.findings}
+    data = check_for_training(plan(source, group="dicom:PatientID"), no_progress)
+    sides = [{int(r.id[2:5]) // 4 for r in records} for records in (data.roles.train, data.roles.test)]
+    assert not sides[0] & sides[1]
+    assert all(sides)
+    assert "Secret" not in repr((data.groups, data.roles, finding, counted))

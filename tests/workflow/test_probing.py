@@ -11,16 +11,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 
 import headstart
 from headstart.advice.probe.depth_rows import cached_depths
 from headstart.advice.probe.reader import DepthReader
+from headstart.arguments import ArgumentError
 from headstart.data import loading
 from headstart.data.loading import read_view
 from headstart.data.sources.reading import ImageRecord, open_source
 from headstart.engine.known.remembering import make_known
 from headstart.engine.store.activations import POOLED_DEPTHS, Activations
 from headstart.errors import BundleError, DataError, HeadstartError, ModelError, PlanError
+from headstart.input_spec import Decoding
 from headstart.inspection import depth_pass
 from headstart.knowledge.transfer import depth_of
 from headstart.networks.cards.finding import find_model
@@ -378,3 +381,29 @@ def test_on_photos_the_curve_rises_with_depth(real_data: Path):
     assert by_name["stem"] < by_name["stage3"] < by_name["stage7"]
     assert curve.groups[-1].accuracy_interval[0] > curve.groups[0].accuracy_interval[1]
     assert curve.falls_from is None
+
+
+def five_bands(folder: Path) -> Path:
+    """Tiles of five bands and 12 bits, which tell the classes apart in band 5 only."""
+    rng = np.random.default_rng(0)
+    for index in range(24):
+        values = rng.integers(0, 2000, (40, 40, 5)).astype(np.uint16)
+        values[..., 4] += 1800 * (index % 2)
+        file = folder / "ab"[index % 2] / f"{index:02d}.tif"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        tifffile.imwrite(file, values, photometric="minisblack", planarconfig="contig")
+    return folder
+
+
+def test_bands_are_chosen_as_in_training(tmp_path: Path):
+    folder = five_bands(tmp_path / "tiles")
+    chosen = Decoding(12, (5, 5, 5))
+    assert probe(folder, decoding=chosen).accuracy > 0.9
+    advice = headstart.advise(folder, bands="5,1,2", bits=12, similarity=0.5, progress="none")
+    assert (advice.plan.data.bands, advice.plan.data.bits) == ("5,1,2", 12)
+    assert advice.situation.channels == 3
+    assert "--bits 12 --bands 5,1,2" in advice.command("tiles")
+    with pytest.raises(ArgumentError, match="about DATA"):
+        headstart.advise(images=50, bands="5,1,2")
+    with pytest.raises(PlanError, match="decoding: that of the run is used"):
+        probe(folder, run=tmp_path, decoding=chosen)

@@ -58,15 +58,15 @@ def order_key(seed: int, name: str) -> bytes:
 def group_names(records: Sequence[ImageRecord], pattern: str | None) -> dict[str, str]:
     """Image id -> group: as the rule `pattern` finds it in the id, or without a rule the group the source gave.
 
-    An image that does not match, or that was given none, is its own group. Of a rule that names a column the source
-    gave the groups.
+    An image that does not match, or that was given none, is its own group. Of a rule that is not about paths
+    the records bring the groups.
 
     Raises:
         DataError: the rule matches nothing at all.
     """
     # Named groups carry a mark: a group called like an image must not swallow that image.
     rule = None if pattern is None else GroupRule.of(pattern)
-    by_source = rule is None or rule.kind == "column"
+    by_source = rule is None or rule.is_of_source
     groups, matched = {}, 0
     for record in records:
         found = record.group if rule is None or by_source else rule.group_in(record.id.removeprefix(VAL_PREFIX))

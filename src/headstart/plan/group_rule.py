@@ -1,4 +1,4 @@
-"""Rule that says which images belong together: a regular expression, a level of folders, or a column."""
+"""Rule that says which images belong together: by their paths, by a column, or by the headers of their files."""
 
 from __future__ import annotations
 
@@ -8,22 +8,24 @@ from typing import Literal
 
 FOLDER = "folder:"
 COLUMN = "column:"
+DICOM = "dicom:"
+EXIF = "exif:"
 
 
 @dataclass(frozen=True, slots=True)
 class GroupRule:
     """One rule, as `--group` has it."""
 
-    kind: Literal["pattern", "folder", "column"]
+    kind: Literal["pattern", "folder", "column", "dicom", "exif"]
     value: str
-    """The regular expression, the level from 1, or the name of the column."""
+    """The regular expression, the level from 1, the name of the column or DICOM field, or a number of seconds."""
 
     @classmethod
     def of(cls, text: str) -> GroupRule:
         """The rule that a text is.
 
         Args:
-            text: `folder:2`, `column:patient`, or a regular expression with a group 1.
+            text: `folder:2`, `column:patient`, `dicom:PatientID`, `exif:5s`, or a regular expression with a group 1.
 
         Raises:
             ValueError: it is none of these.
@@ -37,6 +39,15 @@ class GroupRule:
             if text == COLUMN:
                 raise ValueError(f"{text!r} names no column, such as column:patient")
             return cls("column", text.removeprefix(COLUMN))
+        if text.startswith(DICOM):
+            if not re.fullmatch(r"[A-Z][A-Za-z]+", text.removeprefix(DICOM)):
+                raise ValueError(f"{text!r} names no DICOM field, such as dicom:PatientID")
+            return cls("dicom", text.removeprefix(DICOM))
+        if text.startswith(EXIF):
+            found = re.fullmatch(r"(\d+(?:\.\d+)?)s", text.removeprefix(EXIF))
+            if found is None:
+                raise ValueError(f"{text!r} must be the longest pause between photos that belong together, as exif:5s")
+            return cls("exif", found[1])
         try:
             groups = re.compile(text).groups
         except re.error as error:
@@ -45,8 +56,18 @@ class GroupRule:
             raise ValueError(f"{text!r} has no group 1; put the part that names the group in ( )")
         return cls("pattern", text)
 
+    @property
+    def is_of_source(self) -> bool:
+        """Whether the images bring their groups when they are found, because paths do not tell them."""
+        return self.kind in ("column", "dicom", "exif")
+
+    @property
+    def seconds(self) -> float:
+        """Longest pause between photos that belong together."""
+        return float(self.value)
+
     def group_in(self, path: str) -> str | None:
-        """Group of an image by its path inside DATA; None if the path names none, or the rule is a column.
+        """Group of an image by its path inside DATA; None if the path names none, or the rule is not about paths.
 
         Args:
             path: With forward slashes.
@@ -62,3 +83,8 @@ class GroupRule:
 def group_column(text: str | None) -> str | None:
     """The column that a rule names; None if it names none."""
     return text.removeprefix(COLUMN) if text is not None and text.startswith(COLUMN) else None
+
+
+def source_rule(text: str | None) -> str | None:
+    """The rule if the images bring their groups by it when they are found; None for rules about paths."""
+    return text if text is not None and GroupRule.of(text).is_of_source else None

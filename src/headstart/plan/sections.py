@@ -51,12 +51,13 @@ class DataPlan(Section):
         str | None,
         Option(
             "Images that stay on one side of every split: those with the same group 1 of a regular expression on the "
-            "image path, in the same folder (folder:2), or with the same cell (column:patient).",
+            "image path, in the same folder (folder:2), with the same cell (column:patient) or DICOM field "
+            "(dicom:PatientID), or taken within seconds of each other (exif:5s).",
             panel="Data",
         ),
     ] = None
-    """Regular expression on the image path whose group 1 names the group, `folder:LEVEL` or `column:NAME`; images of
-    one group stay on one side of every split."""
+    """Regular expression on the image path whose group 1 names the group, `folder:LEVEL`, `column:NAME`, `dicom:FIELD`
+    or `exif:5s`; images of one group stay on one side of every split."""
     fold: Annotated[
         str | None,
         Option(

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from headstart.data.checks.image_checks import FileFacts
+from headstart.data.header_groups import with_header_groups
 from headstart.data.sources.dataset import Links
 from headstart.data.sources.reading import WHOLE, Dataset, ImageRecord, open_source
 from headstart.data.sources.source_findings import STRICT, find_in_source
@@ -68,7 +69,8 @@ def of_data(source: str, split: str | None, pattern: str | None, links: Links = 
     Raises:
         DataError: there is nothing to read, or no such split.
     """
-    dataset = open_source(source, group=group_column(pattern), links=links)
+    found = open_source(source, group=group_column(pattern), links=links)
+    dataset = replace(found, records=with_header_groups(found.records, pattern))
     name, records = _split_of(dataset, split)
     unread = tuple(finding for finding in find_in_source(dataset) if finding.what in STRICT)
     place = source if name is None else f"{source}, split {name}"

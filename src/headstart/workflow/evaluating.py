@@ -16,7 +16,7 @@ from headstart.data.trained_on import read_trained_on
 from headstart.delivery.predictions import Predictions
 from headstart.errors import BundleError, DataError
 from headstart.findings import Finding
-from headstart.plan.group_rule import group_column
+from headstart.plan.group_rule import source_rule
 from headstart.prediction.bundle import read_info
 from headstart.prediction.evaluation import (
     EvaluatedBundle,
@@ -115,9 +115,8 @@ def _images(
         BundleError: there is no DATA, and no run whose test images could be repeated.
     """
     if source is not None:
-        column = group_column(remembered) if group is None else None
-        if column is not None:
-            with contextlib.suppress(DataError):  # other images may have no such column
+        if group is None and source_rule(remembered) is not None:
+            with contextlib.suppress(DataError):  # other images may have no such column or field
                 return of_data(source, split, remembered, links)
         return of_data(source, split, group, links)
     if run is None:

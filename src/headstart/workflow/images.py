@@ -15,6 +15,7 @@ from headstart.data.checks.check_result import CheckResult, GroupCount, check_re
 from headstart.data.checks.near_findings import write_group_table
 from headstart.data.early_views import early_views
 from headstart.data.folds import divides_a_group, fold_numbers, pooled_splits, roles_of_fold, with_fold_as_test
+from headstart.data.header_groups import with_header_groups
 from headstart.data.redraw import Fixed, redrawn, without_group_mates
 from headstart.data.sources.dataset import LabelPolicy, Links
 from headstart.data.sources.reading import WHOLE, Dataset, ImageRecord, open_source
@@ -382,10 +383,12 @@ def sources_of(part: DataPlan, *, labels: LabelPolicy = "needed") -> tuple[Datas
     column = group_column(part.group)
     dataset = open_source(part.source, labels=labels, group=column, links=part.links)
     if part.val is None:
-        return dataset, None
+        return replace(dataset, records=with_header_groups(dataset.records, part.group)), None
     given = open_source(part.val, labels=labels, group=column, links=part.links)
     held = tuple(replace(r, id=f"{VAL_PREFIX}{r.id}", split="val") for r in given.records)
-    return dataset, replace(given, records=held)
+    grouped = with_header_groups((*dataset.records, *held), part.group)  # of both: a patient may be in both
+    count = len(dataset.records)
+    return replace(dataset, records=grouped[:count]), replace(given, records=grouped[count:])
 
 
 def _examples(dataset: Dataset, *, per_class: int = 2, most: int = 12) -> list[ImageRecord]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,13 +21,13 @@ from headstart.data.sources.source_names import absolute_source
 from headstart.data.splits import group_names, join_identical, limited
 from headstart.errors import DataError, HeadstartError, ModelError, PlanError, require, require_installed
 from headstart.files import is_file, is_folder, refuse_unwritable
-from headstart.input_spec import InputSpec
+from headstart.input_spec import Decoding, InputSpec
 from headstart.inspection.depth_pass import DepthPass
 from headstart.inspection.patches import PATCHES_SUFFIX, Patches
 from headstart.measures.intervals import numbered
 from headstart.networks.cards.catalog import ModelChoice
 from headstart.networks.cards.finding import find_model
-from headstart.plan.group_rule import group_column
+from headstart.plan.group_rule import source_rule
 from headstart.plan.plan import DataPlan, ModelPlan, NoncommercialWeights
 from headstart.plan.request import DEFAULT_MODEL, Request
 from headstart.runs.folder import Run
@@ -125,6 +125,7 @@ def probe(
     group: str | None = None,
     limit: str | None = None,
     seed: int | None = None,
+    decoding: Decoding = Decoding(),  # noqa: B008 - frozen
     patches: str | os.PathLike[str] | None = None,
     noncommercial_weights: NoncommercialWeights = "refuse",
     progress: Progress = no_progress,
@@ -143,6 +144,7 @@ def probe(
         group: Pattern whose group 1 names what lies in one fold and counts together; None takes the run's.
         limit: A seeded sample of these images: `100/class`, or `1000`.
         seed: Give the one to train with, so that no test image is used. None: the run's, else 0.
+        decoding: What the values of a file become; with a run as that was trained.
         patches: A .png to be written: patches with the strongest activations of each group.
         noncommercial_weights: refuse or allow weights whose licence forbids commercial use.
         progress: Receives the progress.
@@ -156,6 +158,9 @@ def probe(
     """
     started = time.monotonic()
     source, folder = os.fspath(data), None if run is None else _bundle_of(Path(run))
+    if folder is not None and decoding != Decoding():
+        faults = ["decoding: that of the run is used; leave out bits, bands, window and contrast"]
+        raise PlanError(faults, source="the request")
     target = None if patches is None else _checked(Path(patches))
     part = DataPlan.from_options(source=source, group=group, limit_train=limit)
     trained = _run_of(folder)
@@ -163,11 +168,12 @@ def probe(
     choice = find_model(name)
     Request(part, model=name, seed=seed or 0, noncommercial_weights=noncommercial_weights)  # raises its faults
     refuse_by_licence(ModelPlan(name=name, noncommercial_weights=noncommercial_weights), choice)
+    spec = replace(choice.card.input, decoding=decoding)
     images = _of_run(trained, part, seed) if trained is not None else _without_run(part, seed or 0)
     require_installed("torch", extra="train")
     own = None if folder is not None or target is not None else _classifier(choice)
-    cached = None if own is None else _cached_features(own, choice.card.input, images, source, progress)
-    found = cached or _computed_features(choice, own, folder, images, source, target, progress)
+    cached = None if own is None else _cached_features(own, spec, images, source, progress)
+    found = cached or _computed_features(choice, own, spec, folder, images, source, target, progress)
     records, labels = found.facts.readable, [record.label for record in found.facts.readable]
     together = join_identical({record.id: images.groups[record.id] for record in records}, found.facts.digests)
     folds = folds_by_group(records, together, seed=images.seed)
@@ -251,11 +257,9 @@ def _of_run(run: Run, requested: DataPlan, seed: int | None) -> _Images:
     if seed not in (None, plan.seed):
         fault = f"seed: {seed} is not that of {run.folder}, which divided its images with {plan.seed}; leave it out"
         raise PlanError([fault], source="the request")
-    column = group_column(requested.group)
-    if column is not None and column != group_column(plan.data.group):
-        raise PlanError(
-            [f"group: the run was not divided by the column {column!r}; leave it out"], source="the request"
-        )
+    rule = source_rule(requested.group)
+    if rule is not None and rule != plan.data.group:
+        raise PlanError([f"group: the run was not divided by {rule!r}; leave it out"], source="the request")
     named = drawn_by_name(plan)
     # Names alone do not suffice: the run moved images of one group to one side of the split.
     learned = {*data.ids("train"), *data.ids("validation")}
@@ -322,6 +326,7 @@ def _cached_features(
 def _computed_features(
     choice: ModelChoice,
     own: AnyClassifier | None,
+    spec: InputSpec,
     bundle: Path | None,
     images: _Images,
     source: str,
@@ -333,6 +338,7 @@ def _computed_features(
     Args:
         choice: The network.
         own: The same, if it was built.
+        spec: Input of the network; a run has its own.
         bundle: Of the run.
         images: To read.
         source: DATA.
@@ -343,7 +349,7 @@ def _computed_features(
         HeadstartError: a network cannot be had or read at every depth, or the images cannot be probed.
     """
     require("torch", extra="train")
-    reader, tuned, spec = _readers(choice, own, bundle)
+    reader, tuned, spec = _readers(choice, own, spec, bundle)
     seen = DepthPass(spec, [reader] if tuned is None else [reader, tuned], drawn=patches is not None)
     seen.look_at(images.records, progress)
     image_checks.refuse_unusable(seen.facts, source=source, strict=False)
@@ -358,7 +364,7 @@ def _computed_features(
 
 
 def _readers(
-    choice: ModelChoice, own: AnyClassifier | None, bundle: Path | None
+    choice: ModelChoice, own: AnyClassifier | None, spec: InputSpec, bundle: Path | None
 ) -> tuple[DepthReader, DepthReader | None, InputSpec]:
     """Readers of the pretrained network and of the run's, and their input: that of the run if there is one."""
     from headstart.advice.probe.reader import DepthReader
@@ -367,7 +373,6 @@ def _readers(
     from headstart.networks.backbone import build_classifier
     from headstart.prediction.bundle import load_classifier, read_info
 
-    spec = choice.card.input
     if bundle is not None:
         info = read_info(bundle)
         if info.card.architecture != choice.card.architecture:

@@ -14,6 +14,7 @@ from headstart.advice.probe.by_depth import DepthCurve
 from headstart.apps.cli import probe as command
 from headstart.apps.cli.probe import check_places, probe, probed_text
 from headstart.errors import HeadstartError
+from headstart.input_spec import Decoding
 from headstart.inspection.patches import Patches
 from headstart.workflow import probing
 from headstart.workflow.probing import DepthProbe
@@ -55,6 +56,7 @@ def test_options_reach_the_workflow(monkeypatch: pytest.MonkeyPatch):
 
     monkeypatch.setattr(probing, "probe", stopped)
     words = ["photos", "--model", "resnet18", "--run", "r", "--group", "(p1)", "--limit", "5/class"]
+    words += ["--bands", "3,2,1", "--bits", "12", "--window", "full"]
     CliRunner().invoke(app, [*words, "--seed", "7", "--patches", "p.png", "--allow-noncommercial"])
     del seen["progress"]
     assert seen == {
@@ -64,6 +66,7 @@ def test_options_reach_the_workflow(monkeypatch: pytest.MonkeyPatch):
         "group": "(p1)",
         "limit": "5/class",
         "seed": 7,
+        "decoding": Decoding(12, (3, 2, 1), "full"),
         "patches": Path("p.png"),
         "noncommercial_weights": "allow",
     }

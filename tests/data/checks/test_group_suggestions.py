@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
 from headstart.data.checks.group_suggestions import find_suggested_groups, suggest_groups
+from headstart.data.decoders.origins import Origin
 from headstart.data.sources.dataset import WHOLE, ImageRecord
 from headstart.data.splits import group_names
 
@@ -68,3 +70,37 @@ def test_groups_in_several_given_splits_are_counted() -> None:
     assert found is not None
     assert (found.groups, found.divided) == (20, 5)
     assert "5 groups lie in more than one split" in find_suggested_groups(records)[0].evidence
+
+
+def headers_of(values: list[bytes], field: str) -> tuple[list[ImageRecord], dict[str, Origin]]:
+    records = [ImageRecord(f"a/{index:03d}.dcm", "a", WHOLE) for index in range(len(values))]
+    return records, {one.id: Origin(**{field: value}) for one, value in zip(records, values, strict=True)}
+
+
+def test_patients_of_dicom_files_are_suggested_however_few() -> None:
+    records, origins = headers_of([b"p", b"q", b"p", b"r"], "patient")
+    (finding,) = find_suggested_groups(records, origins)
+    assert finding.evidence.startswith("headers of the files suggest groups: 2 of 4 images are in 1 groups")
+    assert "such as that of a/000.dcm (2 images)" in finding.evidence
+    assert "--group 'dicom:PatientID'" in finding.remedy
+
+
+def test_studies_stand_in_for_patients_that_were_removed() -> None:
+    records, origins = headers_of([b"s", b"s", b"t", b"t"], "study")
+    origins = {name: replace(origin, patient=b"anonymous") for name, origin in origins.items()}
+    (finding,) = find_suggested_groups(records, origins)
+    assert "--group 'dicom:StudyInstanceUID'" in finding.remedy
+    assert find_suggested_groups(*headers_of([b"same"] * 4, "patient")) == []
+    assert find_suggested_groups(*headers_of([b"a", b"b", b"c", b"d"], "patient")) == []
+
+
+def test_bursts_are_suggested_unless_all_photos_follow_each_other() -> None:
+    def of(moments: list[float]) -> tuple[list[ImageRecord], dict[str, Origin]]:
+        records = [ImageRecord(f"a/IMG_{index:04d}.jpg", "a", WHOLE) for index in range(len(moments))]
+        return records, {one.id: Origin(camera=b"c", moment=at) for one, at in zip(records, moments, strict=True)}
+
+    (finding,) = find_suggested_groups(*of([100.0 * (i // 2) + i % 2 for i in range(40)]))
+    assert "40 of 40 images are in 20 groups" in finding.evidence
+    assert "--group 'exif:5s'" in finding.remedy
+    assert find_suggested_groups(*of([4.0 * i for i in range(40)])) == []
+    assert find_suggested_groups(*of([60.0 * i for i in range(40)])) == []

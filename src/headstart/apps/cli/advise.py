@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from headstart.apps.cli.options import data_and_json
+from headstart.apps.cli.options import training as of
 from headstart.apps.cli.text.printing import json_text, show_text, wrapped, write_file
 from headstart.errors import HeadstartError
 
@@ -93,6 +94,10 @@ def advise(
             rich_help_panel="Data",
         ),
     ] = None,
+    bits: of.Bits = None,
+    bands: of.BandsOption = None,
+    window: of.WindowOption = None,
+    contrast: of.ContrastOption = None,
     out: Annotated[Path | None, typer.Option("-o", "--out", help="Write the plan here as YAML.")] = None,
     as_json: data_and_json.Json = False,
 ) -> None:
@@ -101,12 +106,19 @@ def advise(
     With reasons and costs, and why not the other strategies. Nothing is trained.
     """
     from headstart.apps.cli.options.parsing import parse_seconds
+    from headstart.plan.sections import DataPlan
     from headstart.workflow import advising
 
     if (data is None) == (images is None):
         raise typer.BadParameter("give DATA or --images, one of them", param_hint="DATA")
+    decoding = {"bits": bits, "bands": bands, "window": window, "contrast": contrast}
+    part = None
+    if data is not None:
+        part = DataPlan.from_options(source=data, group=group, **decoding)
+    elif any(value is not None for value in decoding.values()):
+        raise typer.BadParameter("--bits, --bands, --window and --contrast are about DATA", param_hint="--images")
     advice = advising.advise(
-        data,
+        part,
         images=images,
         classes=classes,
         domain=None if domain is None else domain.value,
@@ -118,7 +130,7 @@ def advise(
         cores=cores,
         gpu=gpu.value,
         model=model,
-        group=group,
+        group=group if part is None else None,
         **_watched(data),
     )
     if out is not None:

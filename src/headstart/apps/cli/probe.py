@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -56,6 +57,10 @@ def probe(
         Path | None,
         typer.Option("--chart", help="Write a chart as .svg, or as .html with its table.", rich_help_panel="Run"),
     ] = None,
+    bits: of.Bits = None,
+    bands: of.BandsOption = None,
+    window: of.WindowOption = None,
+    contrast: of.ContrastOption = None,
     patches: Annotated[
         Path | None,
         typer.Option(
@@ -72,9 +77,12 @@ def probe(
     A linear probe and the nearest neighbours, out of fold, after every layer group of a frozen network.
     """
     from headstart.apps.cli.text import console
+    from headstart.plan.sections import DataPlan
     from headstart.workflow import probing
 
     check_places(out, chart)
+    decoding = {"bits": bits, "bands": bands, "window": window, "contrast": contrast}
+    part = DataPlan.from_options(source=data, **decoding)
     with console.training() as watcher:
         found = probing.probe(
             data,
@@ -83,6 +91,7 @@ def probe(
             group=group,
             limit=limit,
             seed=seed,
+            decoding=part.decoding,
             patches=patches,
             noncommercial_weights="allow" if allow_noncommercial else "refuse",
             progress=watcher.progress,
@@ -98,7 +107,7 @@ def probe(
             write_json(out, result)
         except OSError as error:
             raise not_written(out, error) from error
-    show_text(json_text(result) if as_json else probed_text(found, chart=chart))
+    show_text(json_text(result) if as_json else probed_text(found, chart=chart, decoding=decoding))
 
 
 def check_places(out: Path | None, chart: Path | None) -> None:
@@ -116,12 +125,15 @@ def check_places(out: Path | None, chart: Path | None) -> None:
             refuse_unwritable(path)
 
 
-def probed_text(probe: DepthProbe, *, chart: Path | None = None) -> str:
+def probed_text(
+    probe: DepthProbe, *, chart: Path | None = None, decoding: Mapping[str, int | str | None] | None = None
+) -> str:
     """Depth probe as text: what it means, the table of the chart, and the files that were written.
 
     Args:
         probe: The result.
         chart: The chart that was written.
+        decoding: Options of decoding that were given, for the next command.
     """
     from headstart.html.depth_chart import method_text, table_rows
 
@@ -148,7 +160,8 @@ def probed_text(probe: DepthProbe, *, chart: Path | None = None) -> str:
         lines.append(f"patches: {probe.patches.file}")
     if chart is not None:
         lines.append(f"chart: {chart}")
-    return "\n".join([*lines, next_line(*_train_command(probe))])
+    also = [word for name, value in (decoding or {}).items() if value is not None for word in (f"--{name}", str(value))]
+    return "\n".join([*lines, next_line(*_train_command(probe), *also)])
 
 
 def _train_command(probe: DepthProbe) -> tuple[str, ...]:

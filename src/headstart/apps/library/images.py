@@ -124,6 +124,10 @@ def advise(
     gpu: Literal["auto", "none", "one"] = "auto",
     model: str | None = None,
     group: str | None = None,
+    bits: int | None = None,
+    bands: str | None = None,
+    window: str | None = None,
+    contrast: Contrast | None = None,
     progress: Watch = "auto",
 ) -> Advice:
     """Advice on strategy, network and settings for a set of images; needs no torch where only numbers are given.
@@ -143,6 +147,10 @@ def advise(
         gpu: none, one, or auto: whether this machine has one.
         model: Network; decided here if None.
         group: Pattern whose group 1 names what belongs together in DATA.
+        bits: Bits that images of more than 8 bits use; so are the next three as in `train`.
+        bands: Numbers of the bands that are read.
+        window: Of DICOM files.
+        contrast: file or clahe.
         progress: As in `train`, while the images of DATA are read.
 
     Raises:
@@ -150,9 +158,15 @@ def advise(
     """
     from headstart.workflow import advising
 
+    part = os.fspath(data) if isinstance(data, os.PathLike) else data
+    decoding = {"bits": bits, "bands": bands, "window": window, "contrast": contrast}
+    if any(value is not None for value in decoding.values()):
+        if not isinstance(part, str):
+            raise ArgumentError("bits, bands, window and contrast are about DATA", remedy="give DATA as a path")
+        part, group = DataPlan.from_options(source=part, group=group, **decoding), None
     with watching(progress) as (shown, _):
         return advising.advise(
-            os.fspath(data) if isinstance(data, os.PathLike) else data,
+            part,
             images=images,
             classes=classes,
             domain=domain,
@@ -178,6 +192,10 @@ def probe(
     group: str | None = None,
     limit: str | None = None,
     seed: int | None = None,
+    bits: int | None = None,
+    bands: str | None = None,
+    window: str | None = None,
+    contrast: Contrast | None = None,
     patches: PathLike | None = None,
     noncommercial_weights: NoncommercialWeights = "refuse",
     progress: Watch = "auto",
@@ -191,6 +209,10 @@ def probe(
         group: Pattern whose group 1 names what stays in one fold; None takes the run's.
         limit: A seeded sample of these images: `100/class`, or `1000`.
         seed: Train with the same seed to keep the test set unseen. None: the run's, else 0.
+        bits: Bits that images of more than 8 bits use; the next three are as in `train`, too. A run has its own.
+        bands: Numbers of the bands that are read.
+        window: Of DICOM files.
+        contrast: file or clahe.
         patches: A .png to be written: the patches of the images with the strongest activations in each group.
         noncommercial_weights: refuse or allow weights whose licence forbids commercial use.
         progress: As in `train`.
@@ -200,6 +222,8 @@ def probe(
     """
     from headstart.workflow import probing
 
+    decoding = {"bits": bits, "bands": bands, "window": window, "contrast": contrast}
+    part = DataPlan.from_options(source=os.fspath(data), **decoding)
     with watching(progress) as (shown, _):
         return probing.probe(
             data,
@@ -208,6 +232,7 @@ def probe(
             group=group,
             limit=limit,
             seed=seed,
+            decoding=part.decoding,
             patches=patches,
             noncommercial_weights=noncommercial_weights,
             progress=shown,

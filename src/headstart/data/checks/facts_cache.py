@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import math
 import mmap
 import os
 import struct
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
 from typing import TypeAlias
@@ -24,11 +25,12 @@ import numpy.typing as npt
 from headstart.data.checks.pixels import PixelFacts
 from headstart.data.checks.thumbnails import SIDE, Pairs, Thumbnail, Thumbnails
 from headstart.data.decoders.decoded import DECODE_VERSION
+from headstart.data.decoders.origins import Origin
 from headstart.errors import HeadstartError
 from headstart.files import home, stored_paths, write_atomically
 from headstart.input_spec import Decoding
 
-FACTS_VERSION = 2
+FACTS_VERSION = 3
 """Raised whenever the same pixels may give other facts, another thumbnail or other near-identical pairs."""
 LARGEST_BYTES = 256 * 10**6
 """Of all files together, for some 230,000 images; those that were not used for longest go first."""
@@ -37,10 +39,12 @@ MOST_FILES = 24
 
 _FACTS = struct.Struct("<IIqqdBBBB12s")
 """Width, height, and `PixelFacts` in its order of fields, without noise."""
+_ORIGIN = struct.Struct("<8s8s8sd")
+"""`Origin` in its order of fields; NaN: no time."""
 _CHECK = struct.Struct("<I")
 _DIGEST_BYTES = 16
 _THUMBNAIL_BYTES = SIDE * SIDE
-_ROW_BYTES = _CHECK.size + _FACTS.size + _THUMBNAIL_BYTES
+_ROW_BYTES = _CHECK.size + _FACTS.size + _THUMBNAIL_BYTES + _ORIGIN.size
 _LONGEST_KIND = 12
 _ROWS_AT_ONCE = 20_000
 _FEWEST_IMAGES_OF_PAIRS = 100
@@ -58,6 +62,7 @@ class CheckedImage:
     """Width, height in pixels."""
     pixels: PixelFacts
     thumbnail: Thumbnail
+    origin: Origin = field(default_factory=Origin)
 
 
 class _Rows:
@@ -139,7 +144,10 @@ class FactsCache:
         known = None if largest < 0 else largest
         text = kind.rstrip(b"\0").decode("ascii")
         facts = PixelFacts(brightest, levels, text, known, white, bool(is_grey), veiled, None, bool(has_more))
-        return CheckedImage((width, height), facts, small)
+        *hashes, moment = _ORIGIN.unpack_from(row, _CHECK.size + _FACTS.size + _THUMBNAIL_BYTES)
+        patient, study, camera = (b"" if not any(one) else one for one in hashes)
+        origin = Origin(patient, study, camera, None if math.isnan(moment) else moment)
+        return CheckedImage((width, height), facts, small, origin)
 
     def add(self, digest: bytes, facts: CheckedImage) -> None:
         """Keep the facts of an image for later, if they are not there yet; `save` writes them.
@@ -153,7 +161,10 @@ class FactsCache:
         largest = -1 if seen.largest is None else seen.largest
         grey_and_more = (seen.is_grey, seen.has_more_frames)
         numbers = (*facts.size, largest, seen.white, seen.veiled, seen.brightest, seen.levels, *grey_and_more)
+        origin = facts.origin
+        moment = math.nan if origin.moment is None else origin.moment
         body = _FACTS.pack(*numbers, kind) + facts.thumbnail.tobytes()
+        body += _ORIGIN.pack(origin.patient, origin.study, origin.camera, moment)
         self._new[digest] = _CHECK.pack(_check(digest, body)) + body
         if len(self._new) >= _ROWS_AT_ONCE:
             self.save()

@@ -1,15 +1,17 @@
-"""Groups that names of images suggest, where nobody named any: by folders inside class folders, by parts of names."""
+"""Groups that images suggest where nobody named any: by patients of DICOM files, bursts of photos, folders, names."""
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from headstart.amounts import count_text
+from headstart.data.decoders.origins import PATIENT, STUDY, Origin
+from headstart.data.header_groups import bursts, named_alike
 from headstart.data.sources.dataset import ImageRecord
 from headstart.findings import Finding
-from headstart.plan.group_rule import FOLDER, GroupRule
+from headstart.plan.group_rule import DICOM, EXIF, FOLDER, GroupRule
 
 _PATTERNS = (
     r"([^/]*)[_.-][^/_.-]*\.[^/.]*$",  # person100_virus_184.jpeg -> person100_virus
@@ -24,12 +26,15 @@ _COVERED = 0.8
 _LARGEST = 0.25
 """Share of the images that one group may hold: a larger one is rather a class, or a word that all names begin with."""
 _LEVELS = range(1, 7)
+_BURST_SECONDS = 5
+_BURSTS_COVER = 0.05
+"""Share of the images that must lie in bursts of several photos."""
 _FIRST = 2_000
 
 
 @dataclass(frozen=True, slots=True)
 class SuggestedGroups:
-    """Groups that a rule finds in names."""
+    """Groups that a rule finds."""
 
     rule: str
     """As `--group` takes it."""
@@ -59,9 +64,36 @@ def suggest_groups(records: Sequence[ImageRecord]) -> SuggestedGroups | None:
     return min(found, key=lambda one: one.groups, default=None)
 
 
-def find_suggested_groups(records: Sequence[ImageRecord]) -> list[Finding]:
-    """Finding about groups that names suggest."""
-    found = suggest_groups(records)
+def suggest_header_groups(records: Sequence[ImageRecord], origins: Mapping[str, Origin]) -> SuggestedGroups | None:
+    """Groups by patients, else studies, of DICOM files, else by bursts of photos; None if files say of none.
+
+    Args:
+        records: Images of a source that names no groups itself.
+        origins: Image id -> what its file says.
+    """
+    patients = {image: origin.patient for image, origin in origins.items() if origin.patient}
+    studies = {image: origin.study for image, origin in origins.items() if origin.study}
+    for keyword, known in ((PATIENT, patients), (STUDY, studies)):
+        if len(set(known.values())) > 1:  # one for all: it was removed when the files were made anonymous
+            found = _counted(f"{DICOM}{keyword}", records, named_alike(known))
+            if found is not None:
+                return found
+    taken = _counted(f"{EXIF}{_BURST_SECONDS}s", records, named_alike(bursts(origins, seconds=_BURST_SECONDS)))
+    if taken is None or taken.images < max(2, _BURSTS_COVER * len(records)) or taken.members > _LARGEST * len(records):
+        return None
+    return taken
+
+
+def find_suggested_groups(records: Sequence[ImageRecord], origins: Mapping[str, Origin] | None = None) -> list[Finding]:
+    """Finding about groups that headers of files, or names, suggest.
+
+    Args:
+        records: Images of a source that names no groups itself.
+        origins: Image id -> what its file says.
+    """
+    found, source = suggest_header_groups(records, origins or {}), "headers of the files"
+    if found is None:
+        found, source = suggest_groups(records), "names"
     if found is None:
         return []
     divided = (
@@ -74,8 +106,8 @@ def find_suggested_groups(records: Sequence[ImageRecord]) -> list[Finding]:
         Finding(
             "warning",
             "groups_suggested",
-            f"names suggest groups: {found.images:,} of {len(records):,} images are in {found.groups:,} groups of "
-            f"several, such as {found.example!r} ({count_text(found.members, 'image')}){divided}",
+            f"{source} suggest groups: {found.images:,} of {len(records):,} images are in {found.groups:,} groups of "
+            f"several, such as {_example(found)} ({count_text(found.members, 'image')}){divided}",
             f"if each is one patient, scene or object, say so: --group '{found.rule}'",
         )
     ]
@@ -96,6 +128,26 @@ def _suggested(records: Sequence[ImageRecord], rule: str) -> SuggestedGroups | N
         return None
     if max(map(len, several.values())) > max(2, _LARGEST * len(records)):
         return None
+    return _described(rule, several)
+
+
+def _counted(rule: str, records: Sequence[ImageRecord], groups: Mapping[str, str]) -> SuggestedGroups | None:
+    """Groups that a rule about headers finds; None if none has several images."""
+    members: dict[str, list[ImageRecord]] = defaultdict(list)
+    for record in records:
+        if record.id in groups:
+            members[groups[record.id]].append(record)
+    several = {name: held for name, held in members.items() if len(held) > 1}
+    return _described(rule, several) if several else None
+
+
+def _described(rule: str, several: Mapping[str, Sequence[ImageRecord]]) -> SuggestedGroups:
     example = min(several, key=lambda name: (-len(several[name]), name))
     divided = sum(len(Counter(record.split for record in held)) > 1 for held in several.values())
-    return SuggestedGroups(rule, len(several), covered, example, len(several[example]), divided)
+    images = sum(map(len, several.values()))
+    return SuggestedGroups(rule, len(several), images, example, len(several[example]), divided)
+
+
+def _example(found: SuggestedGroups) -> str:
+    """Words for a group: its name, or where names say nothing its first image."""
+    return f"that of {found.example}" if found.rule.startswith((DICOM, EXIF)) else repr(found.example)

@@ -19,6 +19,7 @@ from headstart.data.checks.near_findings import find_near_findings
 from headstart.data.checks.pixels import PixelFacts, find_in_pixels, find_in_shapes, pixel_facts
 from headstart.data.checks.thumbnails import Thumbnail, thumbnail
 from headstart.data.decoders.decoded import FaultKind
+from headstart.data.decoders.origins import Origin, origin_of
 from headstart.data.early_views import early_views
 from headstart.data.loading import ImageFault, chosen_workers, read_image, unread_fault
 from headstart.data.sources.reading import WHOLE, Dataset, ImageRecord
@@ -66,6 +67,8 @@ class FileFacts:
     """Near-identical images; empty if not requested."""
     fault_kinds: dict[str, FaultKind] = field(default_factory=dict)
     """Image id -> kind of the reason in `unreadable`."""
+    origins: dict[str, Origin] = field(default_factory=dict)
+    """Image id -> patient, or camera and time, of files that say it."""
 
 
 def read_all(
@@ -90,7 +93,7 @@ def read_all(
     def look(few: Sequence[ImageRecord]) -> list[tuple[bytes, CheckedImage | ImageFault]]:
         return [_facts_of(record, decoding, cache) for record in few]
 
-    readable, unreadable, kinds, digests, sizes, pixels = [], {}, {}, {}, {}, {}
+    readable, unreadable, kinds, digests, sizes, pixels, origins = [], {}, {}, {}, {}, {}, {}
     thumbnails: dict[str, Thumbnail] = {}
     chunks = [records[start : start + _READ_AT_ONCE] for start in range(0, len(records), _READ_AT_ONCE)]
     try:
@@ -103,11 +106,13 @@ def read_all(
                 readable.append(record)
                 digests[record.id], sizes[record.id], pixels[record.id] = digest.hex(), seen.size, seen.pixels
                 thumbnails[record.id] = seen.thumbnail
+                if seen.origin != Origin():
+                    origins[record.id] = seen.origin
                 cache.add(digest, seen)
     finally:
         cache.save()
     near = find_near_duplicates(readable, thumbnails, cache) if near_duplicates == "find" else NearDuplicates()
-    return FileFacts(tuple(readable), unreadable, digests, sizes, pixels, near, kinds)
+    return FileFacts(tuple(readable), unreadable, digests, sizes, pixels, near, kinds, origins)
 
 
 def _facts_of(record: ImageRecord, decoding: Decoding, cache: FactsCache) -> tuple[bytes, CheckedImage | ImageFault]:
@@ -125,7 +130,8 @@ def _facts_of(record: ImageRecord, decoding: Decoding, cache: FactsCache) -> tup
         return digest, replace(found, encoded=b"")
     early_views().offer(digest, found.decoded, decoding)
     height, width, _ = found.pixels.shape
-    return digest, CheckedImage((width, height), pixel_facts(found.decoded), thumbnail(found.pixels))
+    facts = pixel_facts(found.decoded)
+    return digest, CheckedImage((width, height), facts, thumbnail(found.pixels), origin_of(encoded))
 
 
 def find_image_findings(
@@ -137,7 +143,8 @@ def find_image_findings(
         dataset: Where the images are from.
         facts: Of the images that take part.
         spec: What the network sees of them; None: nothing is said of what its crop cuts off.
-        groups: Image id -> group; where none is named, those that names of images suggest are. None: nothing is said.
+        groups: Image id -> group; where none is named, those that headers or names of images suggest are. None: nothing
+            is said.
     """
     unnamed = groups is not None and all(named_group(group) is None for group in groups.values())
     findings = [
@@ -149,7 +156,7 @@ def find_image_findings(
         *find_in_pixels(facts.readable, facts.pixels),
         *find_in_shapes(facts.readable, facts.sizes, spec),
         *find_in_source(dataset),
-        *(find_suggested_groups(facts.readable) if unnamed else []),
+        *(find_suggested_groups(facts.readable, facts.origins) if unnamed else []),
     ]
     order = {"error": 0, "warning": 1, "info": 2}
     return sorted(findings, key=lambda finding: order[finding.level])

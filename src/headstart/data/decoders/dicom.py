@@ -88,6 +88,16 @@ def dicom_header(encoded: bytes) -> tuple[int, int, int] | None:
         return None
 
 
+def dicom_text(encoded: bytes, keyword: str) -> str | None:
+    """Value of a field of a DICOM file, such as PatientID; None where it has none, or cannot be understood."""
+    try:
+        _refuse_bomb(encoded)
+        dataset = _pydicom().dcmread(io.BytesIO(encoded), force=True, stop_before_pixels=True, specific_tags=[keyword])
+        return str(dataset.get(keyword, "") or "").strip("\0 ") or None
+    except Exception:  # as in `decode_dicom`
+        return None
+
+
 @functools.cache
 def _pydicom() -> ModuleType:
     """pydicom, without warnings of values that other programs wrote oddly.
