@@ -67,12 +67,13 @@ def inspect_images(
     roles = named.roles
     counts = Counter(record.label for record in roles.training_pool)
     looked = look_at_images(roles.training_pool, decoding=part.decoding, progress=progress)
+    channels = looked.channels if part.decoding.bands is None else len(part.decoding.bands)
     seen = ImageFacts(
         {
             "images": len(roles.training_pool),
             "classes": len(counts),
             "median_per_class": statistics.median_low(counts.values()),
-            "channels": looked.channels,
+            "channels": channels,
             "resolution": looked.resolution,
         }
     )
@@ -88,7 +89,7 @@ def inspect_images(
         )
     if domain in (None, "auto"):
         _tell_domain(seen, looked, part.source, sorted(counts))
-    if similarity is None and looked.channels <= MOST_COLOURS:
+    if similarity is None and channels <= MOST_COLOURS:
         _measure_similarity(seen, roles.training_pool, part.decoding, progress)
     return seen
 
