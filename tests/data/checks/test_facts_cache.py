@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from dicom_files import dicom_file
 from headstart.data.checks import facts_cache, image_checks
 from headstart.data.checks.facts_cache import CheckedImage, FactsCache, facts_folder, folder_bytes, limit_folder
 from headstart.data.checks.image_checks import FileFacts, read_all
@@ -23,6 +24,7 @@ from headstart.data.checks.thumbnails import thumbnail
 from headstart.data.decoders.raster import decode_with_facts
 from headstart.data.sources.reading import WHOLE, ImageRecord
 from headstart.input_spec import Decoding
+from photos import photo
 
 
 @pytest.fixture(autouse=True)
@@ -199,10 +201,27 @@ def test_these_facts_belong_to_this_version():
     y, x = np.mgrid[:45, :70]
     pixels = np.stack([(3 * x) % 256, (2 * x + 3 * y) % 256, (5 * y) % 256], axis=2).astype(np.uint8)
     found = decode_with_facts(encoded(pixels))
-    assert facts_cache.FACTS_VERSION == 2
+    assert facts_cache.FACTS_VERSION == 3
     assert astuple(pixel_facts(found)) == astuple(PixelFacts(255, 8, "PNG", None, 65535, False, 0.0, None))
     assert zlib.crc32(thumbnail(found.pixels).tobytes()) == 2879085881
 
 
 def test_without_images_there_is_nothing():
     assert read_all([], near_duplicates="find") == FileFacts(())
+
+
+def test_origins_of_patients_and_photos_come_back_from_the_cache(decoded: list[str]):
+    scan = dicom_file(np.arange(64 * 64, dtype=np.uint16).reshape(64, 64), PatientID="Doe", StudyInstanceUID="1.2")
+    contents = {
+        "scan": scan,
+        "photo": photo("2026:05:01 10:00:00", fraction="5"),
+        "plain": encoded(np.eye(9, dtype=np.uint8)),
+    }
+    records = [ImageRecord(name, "a", WHOLE, content=content) for name, content in contents.items()]
+    first, again = read_all(records), read_all(records)
+    assert decoded == list(contents)
+    assert first.origins == again.origins
+    assert set(first.origins) == {"scan", "photo"}
+    assert first.origins["scan"].patient != first.origins["scan"].study
+    assert first.origins["photo"].moment is not None
+    assert first.origins["photo"].moment % 1 == 0.5
