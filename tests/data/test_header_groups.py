@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from dicom_files import dicom_file
-from headstart.data.decoders.origins import Origin
+from headstart.data.decoders.origins import ImageOrigin
 from headstart.data.header_groups import bursts, named_alike, with_header_groups
 from headstart.data.sources.dataset import WHOLE, ImageRecord
 from headstart.errors import DataError
@@ -58,5 +58,9 @@ def test_names_depend_on_the_images_only() -> None:
     assert (
         named_alike({"b": 1, "a": 1, "c": 2}) == named_alike({"c": 2, "a": 1, "b": 1}) == {"a": "a", "b": "a", "c": "c"}
     )
-    origins = {"x": Origin(camera=b"1", moment=3.0), "y": Origin(camera=b"1", moment=1.0), "z": Origin(patient=b"p")}
+    origins = {
+        "x": ImageOrigin(camera=b"1", moment=3.0),
+        "y": ImageOrigin(camera=b"1", moment=1.0),
+        "z": ImageOrigin(patient=b"p"),
+    }
     assert bursts(origins, seconds=2) == {"x": (b"1", 0), "y": (b"1", 0)}

@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 from headstart.data.decoders.dicom import dicom_text, is_dicom
-from headstart.data.decoders.origins import Origin, origin_of
+from headstart.data.decoders.origins import ImageOrigin, origin_of
 from headstart.data.sources.dataset import ImageRecord
 from headstart.errors import DataError
 from headstart.plan.group_rule import GroupRule
@@ -55,7 +55,7 @@ def named_alike(values: Mapping[str, object]) -> dict[str, str]:
     return {image: first[value] for image, value in values.items()}
 
 
-def bursts(origins: Mapping[str, Origin], *, seconds: float) -> dict[str, tuple[bytes, int]]:
+def bursts(origins: Mapping[str, ImageOrigin], *, seconds: float) -> dict[str, tuple[bytes, int]]:
     """Image id -> its burst: photos of one camera, each taken at most `seconds` after the one before.
 
     Args:
@@ -84,8 +84,8 @@ def _field(record: ImageRecord, keyword: str) -> str | None:
     return dicom_text(encoded, keyword) if is_dicom(encoded) else None
 
 
-def _origin(record: ImageRecord) -> Origin:
+def _origin(record: ImageRecord) -> ImageOrigin:
     try:
         return origin_of(record.read())
     except OSError:
-        return Origin()
+        return ImageOrigin()

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from headstart.data.checks.group_suggestions import find_suggested_groups, suggest_groups
-from headstart.data.decoders.origins import Origin
+from headstart.data.decoders.origins import ImageOrigin
 from headstart.data.sources.dataset import WHOLE, ImageRecord
 from headstart.data.splits import group_names
 
@@ -72,9 +72,9 @@ def test_groups_in_several_given_splits_are_counted() -> None:
     assert "5 groups lie in more than one split" in find_suggested_groups(records)[0].evidence
 
 
-def headers_of(values: list[bytes], field: str) -> tuple[list[ImageRecord], dict[str, Origin]]:
+def headers_of(values: list[bytes], field: str) -> tuple[list[ImageRecord], dict[str, ImageOrigin]]:
     records = [ImageRecord(f"a/{index:03d}.dcm", "a", WHOLE) for index in range(len(values))]
-    return records, {one.id: Origin(**{field: value}) for one, value in zip(records, values, strict=True)}
+    return records, {one.id: ImageOrigin(**{field: value}) for one, value in zip(records, values, strict=True)}
 
 
 def test_patients_of_dicom_files_are_suggested_however_few() -> None:
@@ -95,9 +95,9 @@ def test_studies_stand_in_for_patients_that_were_removed() -> None:
 
 
 def test_bursts_are_suggested_unless_all_photos_follow_each_other() -> None:
-    def of(moments: list[float]) -> tuple[list[ImageRecord], dict[str, Origin]]:
+    def of(moments: list[float]) -> tuple[list[ImageRecord], dict[str, ImageOrigin]]:
         records = [ImageRecord(f"a/IMG_{index:04d}.jpg", "a", WHOLE) for index in range(len(moments))]
-        return records, {one.id: Origin(camera=b"c", moment=at) for one, at in zip(records, moments, strict=True)}
+        return records, {one.id: ImageOrigin(camera=b"c", moment=at) for one, at in zip(records, moments, strict=True)}
 
     (finding,) = find_suggested_groups(*of([100.0 * (i // 2) + i % 2 for i in range(40)]))
     assert "40 of 40 images are in 20 groups" in finding.evidence

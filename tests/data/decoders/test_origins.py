@@ -10,7 +10,7 @@ from PIL import Image
 
 from dicom_files import dicom_file
 from headstart.data.decoders.dicom import dicom_text
-from headstart.data.decoders.origins import Origin, origin_of
+from headstart.data.decoders.origins import ImageOrigin, origin_of
 from photos import photo
 
 PIXELS = np.zeros((64, 64), np.uint8)
@@ -28,7 +28,7 @@ def test_the_time_and_camera_of_a_photo(kind: str) -> None:
 
 @pytest.mark.parametrize("taken", [None, "0000:00:00 00:00:00", "yesterday", "2026:13:01 10:00:00"])
 def test_a_photo_without_a_real_time_says_nothing(taken: str | None) -> None:
-    assert origin_of(photo(taken)) == Origin()
+    assert origin_of(photo(taken)) == ImageOrigin()
 
 
 def test_files_without_a_header_of_the_kind_say_nothing() -> None:
@@ -36,7 +36,7 @@ def test_files_without_a_header_of_the_kind_say_nothing() -> None:
     Image.fromarray(PIXELS).save(buffer, "PNG")
     whole = photo("2026:05:01 10:00:00")
     for encoded in (b"", b"nothing", buffer.getvalue(), whole[:40], b"\xff\xd8\xff Exif\0\0 broken"):
-        assert origin_of(encoded) == Origin()
+        assert origin_of(encoded) == ImageOrigin()
 
 
 def test_patients_and_studies_are_told_apart_by_a_hash() -> None:

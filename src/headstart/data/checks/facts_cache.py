@@ -25,7 +25,7 @@ import numpy.typing as npt
 from headstart.data.checks.pixels import PixelFacts
 from headstart.data.checks.thumbnails import SIDE, Pairs, Thumbnail, Thumbnails
 from headstart.data.decoders.decoded import DECODE_VERSION
-from headstart.data.decoders.origins import Origin
+from headstart.data.decoders.origins import ImageOrigin
 from headstart.errors import HeadstartError
 from headstart.files import home, stored_paths, write_atomically
 from headstart.input_spec import Decoding
@@ -40,7 +40,7 @@ MOST_FILES = 24
 _FACTS = struct.Struct("<IIqqdBBBB12s")
 """Width, height, and `PixelFacts` in its order of fields, without noise."""
 _ORIGIN = struct.Struct("<8s8s8sd")
-"""`Origin` in its order of fields; NaN: no time."""
+"""`ImageOrigin` in its order of fields; NaN: no time."""
 _CHECK = struct.Struct("<I")
 _DIGEST_BYTES = 16
 _THUMBNAIL_BYTES = SIDE * SIDE
@@ -62,7 +62,7 @@ class CheckedImage:
     """Width, height in pixels."""
     pixels: PixelFacts
     thumbnail: Thumbnail
-    origin: Origin = field(default_factory=Origin)
+    origin: ImageOrigin = field(default_factory=ImageOrigin)
 
 
 class _Rows:
@@ -146,7 +146,7 @@ class FactsCache:
         facts = PixelFacts(brightest, levels, text, known, white, bool(is_grey), veiled, None, bool(has_more))
         *hashes, moment = _ORIGIN.unpack_from(row, _CHECK.size + _FACTS.size + _THUMBNAIL_BYTES)
         patient, study, camera = (b"" if not any(one) else one for one in hashes)
-        origin = Origin(patient, study, camera, None if math.isnan(moment) else moment)
+        origin = ImageOrigin(patient, study, camera, None if math.isnan(moment) else moment)
         return CheckedImage((width, height), facts, small, origin)
 
     def add(self, digest: bytes, facts: CheckedImage) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from headstart.amounts import count_text
-from headstart.data.decoders.origins import PATIENT, STUDY, Origin
+from headstart.data.decoders.origins import PATIENT, STUDY, ImageOrigin
 from headstart.data.header_groups import bursts, named_alike
 from headstart.data.sources.dataset import ImageRecord
 from headstart.findings import Finding
@@ -64,7 +64,7 @@ def suggest_groups(records: Sequence[ImageRecord]) -> SuggestedGroups | None:
     return min(found, key=lambda one: one.groups, default=None)
 
 
-def suggest_header_groups(records: Sequence[ImageRecord], origins: Mapping[str, Origin]) -> SuggestedGroups | None:
+def suggest_header_groups(records: Sequence[ImageRecord], origins: Mapping[str, ImageOrigin]) -> SuggestedGroups | None:
     """Groups by patients, else studies, of DICOM files, else by bursts of photos; None if files say of none.
 
     Args:
@@ -84,7 +84,9 @@ def suggest_header_groups(records: Sequence[ImageRecord], origins: Mapping[str, 
     return taken
 
 
-def find_suggested_groups(records: Sequence[ImageRecord], origins: Mapping[str, Origin] | None = None) -> list[Finding]:
+def find_suggested_groups(
+    records: Sequence[ImageRecord], origins: Mapping[str, ImageOrigin] | None = None
+) -> list[Finding]:
     """Finding about groups that headers of files, or names, suggest.
 
     Args:

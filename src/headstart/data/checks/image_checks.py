@@ -19,7 +19,7 @@ from headstart.data.checks.near_findings import find_near_findings
 from headstart.data.checks.pixels import PixelFacts, find_in_pixels, find_in_shapes, pixel_facts
 from headstart.data.checks.thumbnails import Thumbnail, thumbnail
 from headstart.data.decoders.decoded import FaultKind
-from headstart.data.decoders.origins import Origin, origin_of
+from headstart.data.decoders.origins import ImageOrigin, origin_of
 from headstart.data.early_views import early_views
 from headstart.data.loading import ImageFault, chosen_workers, read_image, unread_fault
 from headstart.data.sources.reading import WHOLE, Dataset, ImageRecord
@@ -67,7 +67,7 @@ class FileFacts:
     """Near-identical images; empty if not requested."""
     fault_kinds: dict[str, FaultKind] = field(default_factory=dict)
     """Image id -> kind of the reason in `unreadable`."""
-    origins: dict[str, Origin] = field(default_factory=dict)
+    origins: dict[str, ImageOrigin] = field(default_factory=dict)
     """Image id -> patient, or camera and time, of files that say it."""
 
 
@@ -106,7 +106,7 @@ def read_all(
                 readable.append(record)
                 digests[record.id], sizes[record.id], pixels[record.id] = digest.hex(), seen.size, seen.pixels
                 thumbnails[record.id] = seen.thumbnail
-                if seen.origin != Origin():
+                if seen.origin != ImageOrigin():
                     origins[record.id] = seen.origin
                 cache.add(digest, seen)
     finally:

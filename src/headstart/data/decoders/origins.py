@@ -26,8 +26,8 @@ _BROKEN = (OSError, ValueError, SyntaxError, EOFError, LookupError, TypeError, A
 
 
 @dataclass(frozen=True, slots=True)
-class Origin:
-    """Origin of an image; empty where its file does not say it."""
+class ImageOrigin:
+    """ImageOrigin of an image; empty where its file does not say it."""
 
     patient: bytes = b""
     """Hash of the PatientID of a DICOM file."""
@@ -39,17 +39,17 @@ class Origin:
     """When a photo was taken, in seconds by the clock of its camera."""
 
 
-def origin_of(encoded: bytes) -> Origin:
-    """Origin of an image by its header; no pixel is decoded.
+def origin_of(encoded: bytes) -> ImageOrigin:
+    """ImageOrigin of an image by its header; no pixel is decoded.
 
     Args:
         encoded: The file's bytes.
     """
     if is_dicom(encoded):
         patient, study = (dicom_text(encoded, keyword) for keyword in (PATIENT, STUDY))
-        return Origin(_hashed(patient), _hashed(study))
+        return ImageOrigin(_hashed(patient), _hashed(study))
     taken = _taken(encoded)
-    return Origin() if taken is None else Origin(camera=_hashed(taken[0]), moment=taken[1])
+    return ImageOrigin() if taken is None else ImageOrigin(camera=_hashed(taken[0]), moment=taken[1])
 
 
 def _taken(encoded: bytes) -> tuple[str, float] | None:
