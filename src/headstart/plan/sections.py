@@ -56,16 +56,14 @@ class DataPlan(Section):
             panel="Data",
         ),
     ] = None
-    """Regular expression on the image path whose group 1 names the group, `folder:LEVEL`, `column:NAME`, `dicom:FIELD`
-    or `exif:5s`; images of one group stay on one side of every split."""
+    """Rule of groups, see `headstart.plan.group_rule`; images of one group stay on one side of every split."""
     fold: Annotated[
         str | None,
         Option(
             "Test set: one fold of all images, such as 2/5 for the second of five; by group and class.", panel="Data"
         ),
     ] = None
-    """`2/5`: all splits of the source are pooled and dealt into five folds by group and class, and the second is the
-    test set; `test_seed` deals them. None: the source's own splits, or `test_fraction`."""
+    """`2/5`: all splits are pooled and dealt into five folds by `test_seed`; the second is the test set."""
     unreadable: Annotated[
         Literal["leave_out", "stop"],
         Option(
