@@ -10,11 +10,20 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from headstart.data.folds import divides_a_group, fold_numbers, pooled_splits, roles_of_fold, with_fold_as_test
+from headstart.data.folds import (
+    divides_a_group,
+    fold_numbers,
+    folds_divide_groups,
+    planned_folds,
+    pooled_splits,
+    roles_of_fold,
+    with_fold_as_test,
+)
 from headstart.data.sources.reading import WHOLE, Dataset, ImageRecord
 from headstart.data.splits import Roles
 from headstart.errors import DataError
 from headstart.plan.fold import Fold
+from headstart.plan.sections import DataPlan
 
 FAST = settings(max_examples=40, deadline=None)
 
@@ -100,3 +109,17 @@ def test_too_few_groups_and_a_class_that_could_not_be_trained_on_are_refused():
     together = alone(lone) | {"b/0.png": "same", "b/1.png": "same"}
     with pytest.raises(DataError, match="all images of class 'b' lie in one of 3 folds"):
         fold_numbers(lone, together, count=3, seed=0)
+
+
+def test_folds_are_dealt_by_the_seed_of_the_test_set_and_known_to_divide_near_copies():
+    records = images({"a": 12, "b": 12})
+    by_name = alone(records)
+    part = DataPlan(source="x", fold="1/4", test_seed=3)
+    dealt = planned_folds(part, records, by_name, seed=0)
+    assert dealt == planned_folds(part, records, by_name, seed=9) == fold_numbers(records, by_name, count=4, seed=3)
+    assert not folds_divide_groups(part, records, by_name, by_name, seed=0)
+    apart = next(r for r, number in zip(records, dealt, strict=True) if number != dealt[0])
+    joined = by_name | {records[0].id: "same", apart.id: "same"}
+    assert folds_divide_groups(part, records, by_name, joined, seed=0)
+    del joined[apart.id]  # it could not be read
+    assert not folds_divide_groups(part, records, by_name, joined, seed=0)

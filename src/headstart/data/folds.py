@@ -10,6 +10,7 @@ from headstart.data.sources.reading import WHOLE, Dataset, ImageRecord
 from headstart.data.splits import Roles, deal
 from headstart.errors import DataError
 from headstart.plan.fold import Fold
+from headstart.plan.sections import DataPlan
 
 
 def fold_numbers(records: Sequence[ImageRecord], groups: Mapping[str, str], *, count: int, seed: int) -> list[int]:
@@ -93,3 +94,39 @@ def divides_a_group(records: Sequence[ImageRecord], numbers: Mapping[str, int], 
     """
     held = {(groups[record.id], numbers[record.id]) for record in records}
     return len(held) > len({group for group, _ in held})
+
+
+def planned_folds(part: DataPlan, records: Sequence[ImageRecord], groups: Mapping[str, str], *, seed: int) -> list[int]:
+    """Fold of each image; the seed of the test set deals them, so that runs of several seeds share them.
+
+    Args:
+        part: Which images; it names a fold.
+        records: All of them.
+        groups: Image id -> group.
+        seed: Of the plan.
+    """
+    assert part.test_fold is not None
+    drawn_by = seed if part.test_seed is None else part.test_seed
+    return fold_numbers(records, groups, count=part.test_fold.count, seed=drawn_by)
+
+
+def folds_divide_groups(
+    part: DataPlan,
+    records: Sequence[ImageRecord],
+    groups: Mapping[str, str],
+    joined: Mapping[str, str],
+    *,
+    seed: int,
+) -> bool:
+    """Whether folds that were dealt by name divide a group of near-identical images; the same in the run of each fold.
+
+    Args:
+        part: Which images.
+        records: All of them.
+        groups: Image id -> group, by which they were dealt.
+        joined: Image id -> group, near-identical images joined; of the readable images.
+        seed: Of the plan.
+    """
+    dealt = planned_folds(part, records, groups, seed=seed)
+    numbers = {record.id: number for record, number in zip(records, dealt, strict=True)}
+    return divides_a_group([record for record in records if record.id in joined], numbers, joined)

@@ -14,7 +14,7 @@ from headstart.data.checks import image_checks
 from headstart.data.checks.check_result import CheckResult, GroupCount, check_result
 from headstart.data.checks.near_findings import write_group_table
 from headstart.data.early_views import early_views
-from headstart.data.folds import divides_a_group, fold_numbers, pooled_splits, roles_of_fold, with_fold_as_test
+from headstart.data.folds import folds_divide_groups, planned_folds, pooled_splits, roles_of_fold, with_fold_as_test
 from headstart.data.header_groups import with_header_groups
 from headstart.data.redraw import Fixed, redrawn, without_group_mates
 from headstart.data.sources.dataset import LabelPolicy, Links
@@ -189,15 +189,12 @@ def _in_whole_folds(roles: Roles, groups: dict[str, str], plan: Plan, named: Nam
         plan: Whose images they are.
         named: All images as they were dealt by name.
     """
-    part = plan.data
+    part, known = plan.data, named.dataset.records
     if part.limit_train is not None or part.limit_test is not None:
         return roles
-    everything = named.dataset.records
-    readable = tuple(record for record in everything if record.id in groups)
-    dealt = _fold_numbers(part, everything, named.groups, plan.seed)
-    numbers = {record.id: number for record, number in zip(everything, dealt, strict=True)}
-    if not divides_a_group(readable, numbers, groups):
+    if not folds_divide_groups(part, known, named.groups, groups, seed=plan.seed):
         return roles
+    readable = tuple(record for record in known if record.id in groups)
     pool = replace(named.dataset, records=readable)
     return _assigned(part, pool, None, groups, seed=plan.seed, tuned=bool(roles.validation))
 
@@ -242,7 +239,7 @@ def _assigned(
     """Role of each image; arguments as in `assign_roles`."""
     fold = part.test_fold
     if fold is not None:
-        dataset = with_fold_as_test(dataset, _fold_numbers(part, dataset.records, groups, seed), fold)
+        dataset = with_fold_as_test(dataset, planned_folds(part, dataset.records, groups, seed=seed), fold)
     roles = assign_roles(
         dataset,
         val=val,
@@ -256,13 +253,6 @@ def _assigned(
         test_seed=part.test_seed,
     )
     return roles if fold is None else roles_of_fold(roles, fold)
-
-
-def _fold_numbers(part: DataPlan, records: Sequence[ImageRecord], groups: dict[str, str], seed: int) -> list[int]:
-    """Fold of each image; the seed of the test set deals them, so that runs of several seeds share them."""
-    assert part.test_fold is not None
-    drawn_by = seed if part.test_seed is None else part.test_seed
-    return fold_numbers(records, groups, count=part.test_fold.count, seed=drawn_by)
 
 
 def _refuse_one_group(roles: Roles, groups: dict[str, str]) -> None:
