@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import replace
+from functools import cache
 
 import numpy as np
 import pytest
@@ -25,6 +27,11 @@ SIZE = 64
 
 
 def classifier_of(name: str = "tf_efficientnet_lite0") -> Classifier:
+    return copy.deepcopy(_original(name))
+
+
+@cache
+def _original(name: str) -> Classifier:
     choice = find_model(name)
     if name == "tf_efficientnet_lite0":
         made = build_classifier(choice, kind="linear", num_classes=2, seed=0, input_size=SIZE)
@@ -50,7 +57,7 @@ def features(classifier: Classifier, x: torch.Tensor) -> torch.Tensor:
         return classifier.features(x)
 
 
-@pytest.mark.parametrize("bands", [1, 3, 6])
+@pytest.mark.parametrize("bands", [1, 6])
 @pytest.mark.parametrize("method", ["sum", "repeat"])
 def test_grey_in_all_bands_gives_the_features_of_the_same_image_repeated(method: str, bands: int):
     if method == "repeat" and bands % 3:
@@ -72,7 +79,7 @@ def test_an_adapted_network_on_bands_is_the_network_on_mapped_bands(name: str):
     assert adapted.image_channels == 5
 
 
-@pytest.mark.parametrize("bands", [4, 5, 12])
+@pytest.mark.parametrize("bands", [4, 12])
 def test_repeat_gives_the_weights_of_timm(bands: int):
     plain = classifier_of()
     adapted = with_bands(classifier_of(), BandAdapter("repeat", band_matrix("repeat", bands)))
