@@ -1,0 +1,1 @@
+"""Self-supervised pretraining: a backbone is trained on images without labels."""

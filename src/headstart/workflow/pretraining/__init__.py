@@ -1,0 +1,1 @@
+"""pretrain: a backbone from images without labels, in a folder that survives a crash."""

@@ -1,0 +1,147 @@
+"""Folder of a pretraining: its request, its checkpoint, and at the end the backbone with its card.
+
+pretrain.json        what was requested, resolved, and the hash of the images; read on resume
+environment.json     versions, machine, command
+checkpoint.pt        network, heads, optimizer and position; written after every epoch and every two minutes
+metrics.json         figures of every epoch; written at the end, after the backbone
+backbone.safetensors the result, for `ARCH:file:PATH`
+backbone.card.json   its input, licence and origin
+"""
+
+from __future__ import annotations
+
+import json
+import shlex
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Self
+
+from headstart.errors import RunError
+from headstart.files import is_file, read_json, write_json
+from headstart.machine import environment
+from headstart.networks.cards.user_card import card_file
+from headstart.runs.folder import new_folder
+from headstart.runs.values import typed
+from headstart.training.self_supervised.settings import PretrainedEpoch, PretrainSettings
+
+_REQUEST, _METRICS = "pretrain.json", "metrics.json"
+_OF_CARD = ("size", "resize", "interpolation", "mean", "std", "crop")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PretrainRequest:
+    """What a pretraining is made of."""
+
+    init: str
+    """Full name of the network whose weights it starts from."""
+    input_size: int
+    domain: str
+    data: dict[str, Any]
+    """The images, as a plan writes its `data`."""
+    images: int
+    """Readable ones."""
+    content: str
+    """Hash of their names and bytes."""
+    settings: PretrainSettings
+
+
+@dataclass(frozen=True)
+class PretrainFolder:
+    """One folder."""
+
+    path: Path
+
+    @classmethod
+    def create(cls, path: Path | None, request: PretrainRequest, *, stem: str) -> Self:
+        """A new folder.
+
+        Args:
+            path: Where; a new one under `pretrained/` if None.
+            request: What is written there first.
+            stem: Name of a new one.
+
+        Raises:
+            RunError: it exists and holds something, or cannot be made.
+        """
+        if path is None:
+            path = new_folder(Path("pretrained"), stem)
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+            if any(file.name[0] != "." for file in path.iterdir()):
+                raise RunError(f"{path} exists already", remedy=f"choose another --out, or {cls(path).way_on}")
+        except OSError as error:
+            raise RunError(f"{path} cannot be made ({error.strerror})", remedy="choose another --out") from error
+        write_json(path / "environment.json", environment().to_dict())
+        write_json(path / _REQUEST, asdict(request))
+        return cls(path)
+
+    @classmethod
+    def open(cls, path: Path) -> Self:
+        """An existing folder.
+
+        Raises:
+            RunError: it is none of a pretraining.
+        """
+        if not is_file(path / _REQUEST):
+            raise RunError(f"{path} is not the folder of a pretraining", expected="one made by headstart pretrain")
+        return cls(path)
+
+    def request(self) -> PretrainRequest:
+        """What was requested.
+
+        Raises:
+            RunError: pretrain.json is damaged.
+        """
+        try:
+            return typed(PretrainRequest, read_json(self.path / _REQUEST))
+        except ValueError as error:
+            raise RunError(f"{self.path / _REQUEST} is damaged: {error}", expected="it as it was written") from error
+
+    @property
+    def checkpoint(self) -> Path:
+        """Where a resume starts."""
+        return self.path / "checkpoint.pt"
+
+    @property
+    def backbone(self) -> Path:
+        """The result."""
+        return self.path / "backbone.safetensors"
+
+    @property
+    def way_on(self) -> str:
+        """Words that name the command that resumes it."""
+        return f"resume it with: headstart pretrain --resume {shlex.quote(str(self.path.absolute()))}"
+
+    def write_card(self, spec: dict[str, Any], *, licence: str, domain: str, source: str) -> None:
+        """Write the card of the backbone, which `ARCH:file:PATH` reads.
+
+        Args:
+            spec: Input of the network, as plain values.
+            licence: Of the weights it started from.
+            domain: Of the images.
+            source: What it was made from, in words.
+        """
+        card = {
+            "input": {name: spec[name] for name in _OF_CARD if name in spec},
+            "domain": domain,
+            "licence": licence,
+            "paper": "Chen & He 2021, Exploring Simple Siamese Representation Learning",
+            "source": source,
+        }
+        write_json(card_file(self.backbone), card)
+
+    def write_metrics(self, epochs: list[PretrainedEpoch], *, ended: str) -> None:
+        """Write metrics.json.
+
+        Args:
+            epochs: Of all parts.
+            ended: finished, or budget.
+        """
+        write_json(self.path / _METRICS, {"ended": ended, "epochs": [asdict(epoch) for epoch in epochs]})
+
+    def metrics(self) -> dict[str, Any] | None:
+        """Contents of metrics.json; None while it has not ended."""
+        if not is_file(self.path / _METRICS):
+            return None
+        found: dict[str, Any] = json.loads((self.path / _METRICS).read_text(encoding="utf-8"))
+        return found
