@@ -460,6 +460,11 @@ def test_command_line_options_are_these():
             *("--strict", "--time-limit", "--unfreeze", "--val", "--weight-decay", "--window", "--workers", "-o"),
             *("data", "file"),
         ],
+        "pretrain": [
+            *("--allow-noncommercial", "--bands", "--batch-norm", "--batch-size", "--bits", "--budget", "--contrast"),
+            *("--domain", "--epochs", "--image-size", "--imgsz", "--init", "--input-size", "--json", "--links", "--lr"),
+            *("--out", "--resume", "--seed", "--time-limit", "--window", "data"),
+        ],
         "predict": ["--json", "--links", "--out", "--strict", "--top", "-o", "bundle", "files"],
         "probe": [
             *("--allow-noncommercial", "--bands", "--bits", "--chart", "--contrast", "--group", "--json", "--limit"),

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from headstart.apps.library.evaluation import evaluate, predict, report
     from headstart.apps.library.images import advise, check, embed, probe
     from headstart.apps.library.networks import models, shortlist
+    from headstart.apps.library.pretraining import pretrain, resume_pretraining
     from headstart.apps.library.results import CompareResult, ModelList
     from headstart.apps.library.training import make_plan, resume, train
     from headstart.comparison.grid import GridPlan
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from headstart.runs.folder import Run
     from headstart.workflow.embedding import Embedding
     from headstart.workflow.estimator.estimator import HeadstartClassifier
+    from headstart.workflow.pretraining.pretrain import PretrainResult
     from headstart.workflow.probing import DepthProbe
     from headstart.workflow.training.result import TrainResult
 
@@ -57,6 +59,7 @@ _HOME = {
     "HeadstartError": ("headstart.errors", "HeadstartError"),
     "ModelList": ("headstart.apps.library.results", "ModelList"),
     "Plan": ("headstart.plan.plan", "Plan"),
+    "PretrainResult": ("headstart.workflow.pretraining.pretrain", "PretrainResult"),
     "Prediction": ("headstart.prediction.predictor", "Prediction"),
     "Predictions": ("headstart.delivery.predictions", "Predictions"),
     "Predictor": ("headstart.prediction.predictor", "Predictor"),
@@ -83,12 +86,14 @@ _HOME = {
     "param_groups": ("headstart.networks.toolbox", "param_groups"),
     "partial": ("headstart.plan.presets", "partial"),
     "predict": ("headstart.apps.library.evaluation", "predict"),
+    "pretrain": ("headstart.apps.library.pretraining", "pretrain"),
     "probe": ("headstart.apps.library.images", "probe"),
     "probe_then_tune": ("headstart.plan.presets", "probe_then_tune"),
     "question": ("headstart.comparison.questions", "question"),
     "report": ("headstart.apps.library.evaluation", "report"),
     "resume": ("headstart.apps.library.training", "resume"),
     "resume_comparison": ("headstart.apps.library.comparison", "resume_comparison"),
+    "resume_pretraining": ("headstart.apps.library.pretraining", "resume_pretraining"),
     "scratch": ("headstart.plan.presets", "scratch"),
     "shortlist": ("headstart.apps.library.networks", "shortlist"),
     "train": ("headstart.apps.library.training", "train"),
@@ -111,6 +116,7 @@ __all__ = [
     "Prediction",
     "Predictions",
     "Predictor",
+    "PretrainResult",
     "Request",
     "Run",
     "Shortlist",
@@ -134,12 +140,14 @@ __all__ = [
     "param_groups",
     "partial",
     "predict",
+    "pretrain",
     "probe",
     "probe_then_tune",
     "question",
     "report",
     "resume",
     "resume_comparison",
+    "resume_pretraining",
     "scratch",
     "shortlist",
     "train",

@@ -13,7 +13,7 @@ from headstart.errors import HeadstartError, RunError
 from headstart.plan.plan import DataPlan
 from headstart.plan.request import Request
 from headstart.workflow import reporting
-from headstart.workflow.reporting import LARGEST_BYTES, report
+from headstart.workflow.reporting import LARGEST_PAGE_BYTES, report
 from headstart.workflow.training import train
 from report_folders import make_comparison, make_run
 
@@ -90,9 +90,9 @@ def test_missing_originals_are_said(tmp_path: Path):
 def test_a_large_run_stays_small_enough_to_send(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     run = make_run(tmp_path / "run", classes=[f"class {i:03d}" for i in range(120)], report_images=12_000)
     (written,) = report([run])
-    assert written.size_bytes < LARGEST_BYTES
+    assert written.size_bytes < LARGEST_PAGE_BYTES
     whole = written.size_bytes
-    monkeypatch.setattr(reporting, "LARGEST_BYTES", whole)
+    monkeypatch.setattr(reporting, "LARGEST_PAGE_BYTES", whole)
     (smaller,) = report([run])
     assert smaller.size_bytes < whole
 

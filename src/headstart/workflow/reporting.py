@@ -21,7 +21,7 @@ from headstart.reports.run.report import run_page
 from headstart.runs.record import RunRecord, read_run
 
 FILE_NAME = "report.html"
-LARGEST_BYTES = 5_000_000
+LARGEST_PAGE_BYTES = 5_000_000
 """Of one file: what most mail servers let pass."""
 _PICTURES_BYTES = 3_500_000
 _FULL_NAMES = 4_000
@@ -122,7 +122,7 @@ def _fitting(run: RunRecord, originals: tuple[Mapping[str, ImageRecord], str] | 
             room, decoding = _PICTURES_BYTES // share, run.plan.data.decoding
             pictures = PageThumbnails(records, room_bytes=room, missing=missing, decoding=decoding)
         text = run_page(replace(run, most_names=_FULL_NAMES // share), pictures)
-        if len(text.encode()) < LARGEST_BYTES:
+        if len(text.encode()) < LARGEST_PAGE_BYTES:
             break
     return text, tuple(pictures.notes()) if originals is not None else ()
 

@@ -19,7 +19,7 @@ from headstart.networks.cards.finding import find_model
 from headstart.training.self_supervised import epochs as module
 from headstart.training.self_supervised.settings import PretrainSettings
 from headstart.training.stopping import StopRequest
-from headstart.workflow.pretraining.pretrain import DEFAULTS, PretrainResult, pretrain_backbone, resume_pretraining
+from headstart.workflow.pretraining.pretrain import DEFAULTS, PretrainResult, pretrain_backbone, resume_backbone
 from headstart.workflow.probing import probe
 
 pytest.importorskip("lightly", reason='pip install "headstart[pretrain]"')
@@ -85,7 +85,7 @@ def test_stopped_and_resumed_it_is_the_same_bit_for_bit(
             run(image_folder, tmp_path / f"parts{steps}")
         assert f"headstart pretrain --resume {tmp_path / f'parts{steps}'}" in str(caught.value)
         stop_after(0)
-        found = resume_pretraining(tmp_path / f"parts{steps}")
+        found = resume_backbone(tmp_path / f"parts{steps}")
         assert [epoch.epoch for epoch in found.epochs] == [1, 2]
         whole, parts = (load_file(tmp_path / name / "backbone.safetensors") for name in ("whole", f"parts{steps}"))
         assert all((whole[name] == parts[name]).all() for name in whole)
@@ -97,16 +97,16 @@ def test_other_images_and_other_folders_are_not_resumed(image_folder: Path, tmp_
         run(image_folder, tmp_path / "out")
     next((image_folder / "blue").iterdir()).unlink()
     with pytest.raises(RunError, match="have changed since"):
-        resume_pretraining(tmp_path / "out")
+        resume_backbone(tmp_path / "out")
     with pytest.raises(RunError, match="is not the folder of a pretraining"):
-        resume_pretraining(tmp_path)
+        resume_backbone(tmp_path)
 
 
 def test_a_spent_budget_leaves_a_backbone_and_can_be_gone_on_from(image_folder: Path, tmp_path: Path):
     found = run(image_folder, tmp_path / "out", budget_seconds=1e-9)
     assert (found.ended, found.epochs) == ("budget", ())
     assert (tmp_path / "out" / "backbone.safetensors").exists()
-    assert resume_pretraining(tmp_path / "out").ended == "finished"
+    assert resume_backbone(tmp_path / "out").ended == "finished"
 
 
 def test_what_cannot_be_trained_is_refused_before_a_folder_is_made(image_folder: Path, tmp_path: Path):

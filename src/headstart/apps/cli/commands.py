@@ -40,7 +40,7 @@ COMMANDS = {
     "cache": CommandEntry("cache", "Show, clear or limit the activation cache."),
     "embed": CommandEntry("embed", "Compute features of images with a frozen network."),
     "compare": CommandEntry("compare", "Compare networks, strategies or learning rates."),
-    "pretrain": CommandEntry("pretrain", "Pretrain a network on images without labels."),
+    "pretrain": CommandEntry("self_supervised.pretrain", "Pretrain a network on images without labels."),
     "plan": CommandEntry("plan", "Write the plan of a training without training."),
     "probe": CommandEntry("probe", "Measure how well each layer group separates your classes."),
     "report": CommandEntry("report", "Write a run or a comparison as one HTML page."),

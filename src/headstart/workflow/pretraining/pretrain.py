@@ -139,7 +139,7 @@ def pretrain_backbone(
     return _run(folder, request, made, StopRequest(budget_seconds=budget_seconds), progress, on_epoch)
 
 
-def resume_pretraining(
+def resume_backbone(
     folder: Path,
     *,
     budget_seconds: float | None = None,

@@ -13,6 +13,7 @@ from headstart.apps.cli.options import data_and_json
 from headstart.apps.cli.options import training as of
 from headstart.apps.cli.options.parsing import parse_seconds, refuse_others
 from headstart.apps.cli.text.printing import json_text, next_line, show_text
+from headstart.knowledge.domain import Domain
 
 if TYPE_CHECKING:
     from headstart.training.self_supervised.settings import PretrainedEpoch
@@ -29,7 +30,10 @@ def pretrain(
     ] = None,
     epochs: Annotated[int | None, typer.Option("--epochs", min=1, help="Default: 20.")] = None,
     budget: Annotated[
-        str | None, typer.Option("--budget", help="Time limit, such as 90s, 10m or 2h; what is trained then is kept.")
+        str | None,
+        typer.Option(
+            "--budget", "--time-limit", help="Time limit, such as 90s, 10m or 2h; what is trained then is kept."
+        ),
     ] = None,
     batch_size: Annotated[
         int | None, typer.Option("--batch-size", min=4, help="Images a step; default: 32.", rich_help_panel="Training")
@@ -46,7 +50,12 @@ def pretrain(
             rich_help_panel="Training",
         ),
     ] = None,
-    domain: of.DomainOption = None,
+    domain: Annotated[
+        Domain | None,
+        typer.Option(
+            "--domain", help="What the images show; decides mirroring. Default: photo.", rich_help_panel="Data"
+        ),
+    ] = None,
     input_size: of.InputSize = None,
     bits: of.Bits = None,
     bands: of.BandsOption = None,
@@ -76,9 +85,7 @@ def pretrain(
         if resume is not None:
             allowed = {"resume", "budget", "as_json"}
             refuse_others(context, allowed, when="together with --resume", why="it goes on with what was requested")
-            result = workflow.resume_pretraining(
-                resume, budget_seconds=seconds, progress=watcher.progress, on_epoch=say
-            )
+            result = workflow.resume_backbone(resume, budget_seconds=seconds, progress=watcher.progress, on_epoch=say)
         elif data is None:
             raise typer.BadParameter("UNLABELLED is missing (or --resume)", param_hint="UNLABELLED")
         else:
@@ -91,7 +98,7 @@ def pretrain(
                 part,
                 init=init,
                 input_size=input_size,
-                domain=None if domain == "auto" else domain,
+                domain=domain,
                 settings=settings,
                 noncommercial_weights="allow" if allow_noncommercial else "refuse",
                 budget_seconds=seconds,

@@ -1,0 +1,1 @@
+"""Commands that train on images without labels."""
