@@ -41,14 +41,19 @@ def test_the_list_repeats_the_first_line_of_the_function(name: str):
 def test_every_module_with_a_command_is_in_the_list():
     listed = {entry.module for entry in COMMANDS.values()}
     here = Path(inspect.getfile(LazyCommands)).parent
-    assert {path.stem for path in here.glob("*.py")} - {
-        "__init__",
-        "commands",
-        "exits",
-        "help",
-        "main",
-        "own_process",
-    } == listed
+    modules = {path.stem for path in here.glob("*.py")} | {f"self_supervised.{name}" for name in ("pretrain",)}
+    assert (
+        modules
+        - {
+            "__init__",
+            "commands",
+            "exits",
+            "help",
+            "main",
+            "own_process",
+        }
+        == listed
+    )
 
 
 def test_the_list_and_the_version_import_no_command():

@@ -30,7 +30,7 @@ def test_what_was_requested_is_read_back(tmp_path: Path) -> None:
     assert made.metrics() is None
     made.write_metrics([PretrainedEpoch(1, -0.4, 0.9, 3.0)], ended="budget")
     assert made.metrics() == {"ended": "budget", "epochs": [{"epoch": 1, "loss": -0.4, "spread": 0.9, "seconds": 3.0}]}
-    assert str(tmp_path / "out") in made.way_on
+    assert str(tmp_path / "out") in made.resume_sentence
 
 
 def test_a_card_lies_next_to_the_backbone(tmp_path: Path) -> None:

@@ -168,7 +168,7 @@ class SelfSupervisedTraining:
         return epoch
 
     def _set_modes(self) -> None:
-        """Every group trainable; BatchNorm as the policy says; heads in training mode, which SimSiam rests on."""
+        """Every group trainable; BatchNorm as the policy says; heads in training mode, which SimSiam needs."""
         classifier = self.model.classifier
         trained = [name for name in classifier.group_names if name != "head"]
         freeze(classifier.network, classifier.groups, trained=trained)

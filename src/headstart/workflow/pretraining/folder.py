@@ -68,7 +68,7 @@ class PretrainFolder:
         try:
             path.mkdir(parents=True, exist_ok=True)
             if any(file.name[0] != "." for file in path.iterdir()):
-                raise RunError(f"{path} exists already", remedy=f"choose another --out, or {cls(path).way_on}")
+                raise RunError(f"{path} exists already", remedy=f"choose another --out, or {cls(path).resume_sentence}")
         except OSError as error:
             raise RunError(f"{path} cannot be made ({error.strerror})", remedy="choose another --out") from error
         write_json(path / "environment.json", environment().to_dict())
@@ -108,8 +108,8 @@ class PretrainFolder:
         return self.path / "backbone.safetensors"
 
     @property
-    def way_on(self) -> str:
-        """Words that name the command that resumes it."""
+    def resume_sentence(self) -> str:
+        """Sentence with the command that resumes it."""
         return f"resume it with: headstart pretrain --resume {shlex.quote(str(self.path.absolute()))}"
 
     def write_card(self, spec: dict[str, Any], *, licence: str, domain: str, source: str) -> None:

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from headstart.amounts import count_text
 from headstart.data.checks.image_checks import FileFacts
 from headstart.errors import DataError, Interrupted, ModelError, PlanError, RunError, require, require_installed
 from headstart.files import write_atomically
@@ -46,7 +47,7 @@ DEFAULTS = PretrainSettings(
 OnEpoch = Callable[[PretrainedEpoch], object]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class PretrainResult:
     """A pretrained backbone."""
 
@@ -58,6 +59,10 @@ class PretrainResult:
     epochs: tuple[PretrainedEpoch, ...]
     ended: str
     """finished, or budget."""
+
+    def __repr__(self) -> str:
+        count = f"{count_text(self.images, 'image')}, {count_text(len(self.epochs), 'epoch')}"
+        return f"PretrainResult({self.model}: {count} without labels, {self.ended})"
 
     @property
     def has_collapsed(self) -> bool:
@@ -227,7 +232,7 @@ def _run(
         with stop.listening():
             ended = made.run(stop, on_epoch=on_epoch, on_images=tick)
     except Stopped as stopped:
-        raise Interrupted("stopped; everything is saved", remedy=folder.way_on) from stopped
+        raise Interrupted("stopped; everything is saved", remedy=folder.resume_sentence) from stopped
     choice = find_model(request.init)
     _write_backbone(folder, made)
     folder.write_card(

@@ -52,9 +52,7 @@ def pretrain(
     ] = None,
     domain: Annotated[
         Domain | None,
-        typer.Option(
-            "--domain", help="What the images show; decides mirroring. Default: photo.", rich_help_panel="Data"
-        ),
+        typer.Option("--domain", help="What the images show; decides mirroring. Default: photo."),
     ] = None,
     input_size: of.InputSize = None,
     bits: of.Bits = None,
@@ -65,7 +63,9 @@ def pretrain(
     seed: of.Seed = 0,
     allow_noncommercial: of.AllowNoncommercial = False,
     out: Annotated[Path | None, typer.Option("--out", help="Folder; default: a new one under pretrained/.")] = None,
-    resume: Annotated[Path | None, typer.Option("--resume", help="Resume this pretraining.")] = None,
+    resume: Annotated[
+        Path | None, typer.Option("--resume", help="Resume this pretraining.", rich_help_panel="Run")
+    ] = None,
     as_json: data_and_json.Json = False,
 ) -> None:
     """Pretrain a network on images without labels.
