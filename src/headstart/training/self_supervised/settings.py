@@ -19,7 +19,7 @@ class PretrainSettings:
     weight_decay: float
     batch_norm: BatchNormPolicy
     augmentation: Literal["light", "standard", "strong", "trivial"]
-    flip: Literal["none", "horizontal", "all"]
+    flip: Literal["none", "horizontal", "all", "dihedral"]
     seed: int
 
 
