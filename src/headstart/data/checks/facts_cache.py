@@ -216,7 +216,7 @@ class FactsCache:
 
 
 def kept_or_found(path: Path, find: Callable[[], bytes]) -> bytes:
-    """What a file of the folder holds, if it is there and whole; else what is found now, which is kept there.
+    """What a file of the folder holds, if it is there and whole; else what is found now, written there.
 
     Args:
         path: Its name says everything that the content depends on.
