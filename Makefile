@@ -10,11 +10,13 @@ TRUNK := build/mobilenet_v2.safetensors
 
 env: $(STAMP)
 
+# Of lightly only a loss and two heads are used, which need none of what it brings: PyTorch Lightning and more.
 # torch and torchvision go first and alone: a range without a pin can pull a build of several gigabytes.
 $(STAMP): pyproject.toml
 	test -x $(PYTHON) || python3 -m venv $(VENV)
 	$(VENV)/bin/pip install --quiet --disable-pip-version-check torch==2.14.1 torchvision==0.29.1
 	$(VENV)/bin/pip install --quiet --disable-pip-version-check -e ".[train,web,track,hub,dev]"
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check --no-deps "lightly>=1.5"
 	touch $(STAMP)
 
 demo: env
