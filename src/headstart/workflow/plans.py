@@ -31,11 +31,12 @@ class FoundDomain:
     """Median of the shorter sides in pixels."""
 
 
-_CANNOT_YET: dict[Requirement, str] = {
-    "self_supervised_pretraining": "to start from the ImageNet weights all the same, name a --strategy, or take it out "
-    "of `requires` in a plan file",
+_NOT_BY_TRAIN: dict[Requirement, str] = {
+    "self_supervised_pretraining": "run headstart pretrain UNLABELLED --init MODEL first, and train with the --model "
+    "that it prints and a --strategy; to start from the ImageNet weights all the same, name a --strategy, or take it "
+    "out of `requires` in a plan file",
 }
-"""Step that a plan may require and `train` cannot do -> the way out."""
+"""Step that a plan may require and `train` does not do -> how to do it, or without it."""
 
 
 def domain_found(request: Request) -> FoundDomain | None:
@@ -143,7 +144,7 @@ def refuse_missing_steps(plan: Plan) -> None:
     """
     faults = [
         f"requires: {step} is not there yet ({plan.reasons.get('requires', 'the plan counts on it')}); "
-        f"{_CANNOT_YET[step]}"
+        f"{_NOT_BY_TRAIN[step]}"
         for step in missing_steps(plan.requires)
     ]
     if faults:
@@ -152,7 +153,7 @@ def refuse_missing_steps(plan: Plan) -> None:
 
 def missing_steps(required: Sequence[Requirement]) -> tuple[Requirement, ...]:
     """Those steps of a plan that `train` cannot do; bands are brought to the network by training itself."""
-    return tuple(step for step in required if step in _CANNOT_YET)
+    return tuple(step for step in required if step in _NOT_BY_TRAIN)
 
 
 def refuse_by_licence(model: ModelPlan, choice: ModelChoice) -> None:
