@@ -131,8 +131,8 @@ def steps(
         fits = pretraining_seconds + training_seconds <= situation.seconds_allowed
         text = (
             f"pretrain on {count_text(situation.unlabelled, 'unlabelled image')} of the domain, starting from the "
-            f"ImageNet weights (headstart pretrain; about {duration_text(pretraining_seconds)} here), then train from the "
-            "result"
+            f"ImageNet weights (headstart pretrain; about {duration_text(pretraining_seconds)} here), then train "
+            "from the result"
         )
         if fits:
             requires.append("self_supervised_pretraining")
