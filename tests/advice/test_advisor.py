@@ -52,7 +52,7 @@ def test_further_steps_and_warnings_of_the_expected_advice():
     assert bands.plan.requires == ("channel_adaptation",)
     assert bands.plan.input.size == 320
     pages = advice_for(situation(images=1_000, domain="document"))
-    assert any("DiT" in step.text for step in pages.steps)
+    assert any("microsoft/dit-base" in step.text for step in pages.steps)
     unlabelled = advice_for(situation(images=500, domain="document", unlabelled=200_000))
     assert unlabelled.plan.requires == ("self_supervised_pretraining",)
     assert "200,000 unlabelled images" in unlabelled.plan.reasons["requires"]

@@ -41,6 +41,11 @@ def test_most_of_some_images_decide_and_broken_ones_do_not_count():
     assert band_count([record("x.tif", b"II*\0broken"), record("y.tiff", tiff(3)), *records]) == 5
 
 
+def test_a_stray_tile_among_photos_makes_no_bands_of_them():
+    photos = [record(f"{i}.jpg", b"\xff\xd8\xff") for i in range(12)]
+    assert band_count([record("0.tif", tiff(5)), *photos]) == 3
+
+
 def test_names_without_a_suffix_are_looked_into():
     assert band_count([record("17", tiff(5))]) == 5
     assert band_count([record("17", b"\xff\xd8\xff")]) is None
@@ -57,7 +62,7 @@ class Place:
 
 def test_files_of_other_formats_are_not_read():
     place = Place()
-    assert band_count([ImageRecord("a.jpg", "a", "all", location=place)]) is None
+    assert band_count([ImageRecord("a.jpg", "a", "all", location=place)]) == 3
     assert not place.read_by
 
 

@@ -84,6 +84,7 @@ def seen_in(real_data: Path, name: str) -> tuple[ImagesSeen, list[str]]:
 
 
 @pytest.mark.realdata
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "domain"),
     [
@@ -104,6 +105,7 @@ def test_real_sets_get_their_domain_or_none(real_data: Path, name: str, domain: 
 
 
 @pytest.mark.realdata
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["hymenoptera", "cifar10", "rsscn7", "chest_xray"])
 def test_grey_images_whose_names_say_nothing_are_unknown(real_data: Path, name: str):
     """Grey scans of a public set were once called photos, and grey photos radiographs."""

@@ -136,7 +136,8 @@ def test_digits_are_writing():
     assert seen.values["classes"] == 10
 
 
-def test_bands_are_from_above(image_folder: Path, monkeypatch: pytest.MonkeyPatch):
+def test_bands_are_from_above(image_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("HEADSTART_HOME", str(tmp_path))  # what was seen of these files before is not kept here
     monkeypatch.setattr(domain_look, "read_header", lambda encoded: Header(64, 64, 13))
     seen = inspect_images(DataPlan(source=str(image_folder)), seed=0, domain=None)
     assert (seen.domain, seen.values["channels"]) == ("satellite", 13)

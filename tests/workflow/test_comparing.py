@@ -408,6 +408,7 @@ def test_learning_rates_are_labelled(image_folder: Path, tmp_path: Path):
     assert labels["1e-4"] in ("sweet spot", "undertrains")
 
 
+@pytest.mark.slow
 def test_folds_test_each_image_once_and_pair_the_variants(image_folder: Path, tmp_path: Path):
     """Rows of a verdict are folds, on the same images for both variants; the given splits are pooled."""
     plan = features_only(image_folder, folds=4, seeds=[0], metric="balanced_accuracy")

@@ -13,25 +13,27 @@ from headstart.errors import PlanError
 from headstart.input_spec import MOST_ADAPTED_BANDS, Decoding
 from headstart.plan.sections import ChannelChoice
 
-_LOOKED_AT = 5
+_LOOKED_AT = 9
 """Images, spread over the set; the number that most of them have is that of the set."""
 _TIFF_SUFFIXES = (".tif", ".tiff")
 _GREY, _COLOUR = 1, 3
 
 
 def band_count(records: Sequence[ImageRecord]) -> int | None:
-    """Number of bands, without transparency, of most of some images; None where these are no TIFF files.
+    """Number of bands, without transparency, of most of some images; None where none of them can be told.
 
-    Files of other formats have one or three. Nothing is read where no name says TIFF, unless names say nothing at all.
+    Files of other formats have one or three. Only those are read whose name says TIFF, or says nothing at all.
 
     Args:
         records: Of the set.
     """
-    suffixes = {record.id: PurePath(record.id).suffix.lower() for record in records}
-    some = [record for record in records if suffixes[record.id] in (*_TIFF_SUFFIXES, "")]
-    step = max(1, len(some) // _LOOKED_AT)
     found: Counter[int] = Counter()
-    for record in some[::step][:_LOOKED_AT]:
+    for number in range(min(_LOOKED_AT, len(records))):
+        # Spread over all images: a stray tile among photos must not make bands of them.
+        record = records[number * len(records) // min(_LOOKED_AT, len(records))]
+        if PurePath(record.id).suffix.lower() not in (*_TIFF_SUFFIXES, ""):
+            found[_COLOUR] += 1
+            continue
         try:
             encoded = record.read()
         except OSError:  # the check names it

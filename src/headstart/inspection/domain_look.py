@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import statistics
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import astuple, dataclass, replace
 from pathlib import Path
 
@@ -70,11 +70,12 @@ def look_at_images(
     """
     some = [replace(record, content=content) for record in _spread(records) if (content := _content(record))]
     digest = hashlib.blake2b(f"{LOOK_VERSION} {decoding_version(decoding)}".encode(), digest_size=16)
-    for record in some:
-        digest.update(hashlib.blake2b(record.read(), digest_size=16).digest())
     looked = progress("looking at images", len(some))
+    for record in some:
+        looked(1)
+        digest.update(hashlib.blake2b(record.read(), digest_size=16).digest())
     kept = facts_folder() / f"{digest.hexdigest()}.look"
-    return _from_json(kept_or_found(kept, lambda: _to_json(_look_at(some, decoding, lambda: looked(1)))))
+    return _from_json(kept_or_found(kept, lambda: _to_json(_look_at(some, decoding))))
 
 
 def _content(record: ImageRecord) -> bytes:
@@ -85,10 +86,9 @@ def _content(record: ImageRecord) -> bytes:
         return b""
 
 
-def _look_at(records: Sequence[ImageRecord], decoding: Decoding, looked: Callable[[], object]) -> ImagesSeen:
+def _look_at(records: Sequence[ImageRecord], decoding: Decoding) -> ImagesSeen:
     headers, looks = [], []
     for record in records:
-        looked()
         found = read_image(record, at_least=_LOOK_PIXELS, decoding=decoding)
         header = read_header(found.encoded)
         if header is None:

@@ -59,7 +59,10 @@ def test_what_stops_a_command_is_one_line(
 @pytest.mark.parametrize(
     ("words", "line"),
     [
-        (["trian", "photos"], "headstart: No such command 'trian'. Did you mean 'train'?; headstart -h lists"),
+        (
+            ["trian", "photos"],
+            "headstart: No such command 'trian'. Did you mean 'train', 'pretrain'?; headstart -h lists",
+        ),
         (["predict"], "headstart predict: Missing argument 'RUN'; headstart predict -h lists the options"),
         (
             ["train", "photos", "--epoch", "3"],

@@ -46,7 +46,7 @@ ELSEWHERE = {
     "embed": {"out": "the features are returned; `store` is its folder"},
 }
 """Options whose place in Python is another one."""
-LIBRARY_ONLY = {"progress", "observer", "seed", "store", "query", "noncommercial_weights"}
+LIBRARY_ONLY = {"band_count", "progress", "observer", "seed", "store", "query", "noncommercial_weights"}
 TRAIN_ONLY = {
     "lr",
     "optimizer",

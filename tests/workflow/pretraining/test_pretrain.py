@@ -75,6 +75,7 @@ def test_statistics_stay_unless_the_policy_says_otherwise(image_folder: Path, tm
         assert any("running_mean" in name for name in moved) == (policy == "train")
 
 
+@pytest.mark.slow
 def test_stopped_and_resumed_it_is_the_same_bit_for_bit(
     image_folder: Path, tmp_path: Path, stop_after: Callable[[int], None]
 ):
