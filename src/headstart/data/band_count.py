@@ -20,7 +20,7 @@ _GREY, _COLOUR = 1, 3
 
 
 def band_count(records: Sequence[ImageRecord]) -> int | None:
-    """Number of bands, without transparency, of most of some images; None where none of them can be told.
+    """Number of bands, without transparency, of most of some images; None where no header says it.
 
     Files of other formats have one or three. Only those are read whose name says TIFF, or says nothing at all.
 

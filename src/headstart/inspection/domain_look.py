@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import astuple, dataclass, replace
 from pathlib import Path
 
-from headstart.data.checks.facts_cache import decoding_version, facts_folder, kept_or_found
+from headstart.data.checks.facts_cache import decoding_version, facts_folder, stored_or_found
 from headstart.data.decoders.headers import FileOrigin, Header, read_header
 from headstart.data.loading import ReadImage, read_image
 from headstart.data.sources.reading import ImageRecord, is_digits
@@ -75,7 +75,7 @@ def look_at_images(
         looked(1)
         digest.update(hashlib.blake2b(record.read(), digest_size=16).digest())
     kept = facts_folder() / f"{digest.hexdigest()}.look"
-    return _from_json(kept_or_found(kept, lambda: _to_json(_look_at(some, decoding))))
+    return _from_json(stored_or_found(kept, lambda: _to_json(_look_at(some, decoding))))
 
 
 def _content(record: ImageRecord) -> bytes:

@@ -209,13 +209,13 @@ class FactsCache:
         digest.update(np.ascontiguousarray(images_NSS).data)
         digest.update(np.ascontiguousarray(labels_N).data)
         name = f"{self._name}-{digest.hexdigest()}.pairs"
-        found = kept_or_found(
+        found = stored_or_found(
             self._folder / name, lambda: np.ascontiguousarray(compare(images_NSS, labels_N), np.int64).tobytes()
         )
         return np.frombuffer(found, np.int64).reshape(-1, 2)
 
 
-def kept_or_found(path: Path, find: Callable[[], bytes]) -> bytes:
+def stored_or_found(path: Path, find: Callable[[], bytes]) -> bytes:
     """What a file of the folder holds, if it is there and whole; else what is found now, written there.
 
     Args:
