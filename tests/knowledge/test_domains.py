@@ -39,11 +39,11 @@ def test_every_value_fits_a_plan_and_has_its_reason():
         InputPlan(resize=domain.resize or "auto", size=domain.largest_input or "auto")
 
 
-def test_a_larger_input_enlarges_images_by_a_quarter_at_most_in_steps_of_32():
+def test_a_larger_input_enlarges_no_image_beyond_the_next_multiple_of_32():
     found = {resolution: SATELLITE.larger_input(resolution) for resolution in (None, 64, 65, 256, 400)}
     largest = SATELLITE.largest_input
     assert largest is not None
-    assert found == {None: largest, 64: 96, 65: 96, 256: min(320, largest), 400: largest}
+    assert found == {None: largest, 64: 64, 65: 96, 256: 256, 400: largest}
     assert PHOTO.larger_input(1000) is None
 
 

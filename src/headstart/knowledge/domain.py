@@ -28,10 +28,6 @@ Flip = Literal["none", "horizontal", "all", "dihedral"]
 square."""
 
 
-LARGEST_ENLARGEMENT = 1.25
-"""Most that a larger input enlarges an image: tiles of 256 px at 320 were measured (docs/benchmarks.md), others not."""
-
-
 @dataclass(frozen=True, slots=True)
 class DomainStrategy:
     """Strategy that a domain has where its similarity to ImageNet is low."""
@@ -94,8 +90,7 @@ class DomainValues:
     """How an image becomes a square; None: as the weights want."""
     resize_reason: str = ""
     largest_input: int | None = None
-    """Side of the input in pixels; less where images would be enlarged by more than `LARGEST_ENLARGEMENT`. None: the
-    weights'."""
+    """Side of the input in pixels; less where images have fewer. None: the weights'."""
     input_reason: str = ""
     dropout: float | None = None
     """Least dropout before a trained head; None: the domain asks for none of its own."""
@@ -118,8 +113,9 @@ class DomainValues:
         """
         if self.largest_input is None or resolution is None:
             return self.largest_input
-        # Networks shrink an image 32-fold.
-        return min(self.largest_input, 32 * math.ceil(LARGEST_ENLARGEMENT * resolution / 32))
+        # Networks shrink an image 32-fold. No image is enlarged: tiles of 256 px at 320 took longer and were no better
+        # (docs/benchmarks.md).
+        return min(self.largest_input, 32 * math.ceil(resolution / 32))
 
     @property
     def weights_text(self) -> str:

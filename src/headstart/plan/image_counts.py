@@ -45,6 +45,12 @@ _TINY_LR_REASON = (
     "a fifth of that for the last stages: early layers are shared by more tasks, and at 1e-3 they lost what they knew"
 )
 
+_TINY_FOLDS = 2
+_TINY_FOLDS_REASON = (
+    f"{_TINY_FOLDS}: a step that trains every layer costs the same in each fold, and half of the images show most of "
+    "its gain at once"
+)
+
 _HELD_OUT_REASON = (
     f"none: from {MANY_TRAINING_IMAGES:,} training images on, held-out images are enough to see a gain on, and folds "
     "would cost up to two more trainings a step"
@@ -127,6 +133,7 @@ def _of_tiny_images(plan: Plan, request: Request, counts: PlanCounts) -> Plan:
         return plan
     reasons = {path: why for path, why in plan.reasons.items() if not path.startswith(("phases[2]", "phases[3]"))}
     reasons["phases"] = _TINY_STEP_REASON
+    reasons["phases[1].folds"] = _TINY_FOLDS_REASON
     if request.lr is None:
         reasons["phases[1].backbone_lr"] = _TINY_LR_REASON
     changed = plan.input
@@ -148,6 +155,7 @@ def _only_step(plan: Plan, request: Request) -> TrainPhase:
     if rates:
         rates[list(rates)[-1]] = head_lr
     changed = {"backbone_lr": LrRule(rule="uniform", lr=lr), "head_lr": head_lr, "lr_by_group": rates}
+    changed["folds"] = _TINY_FOLDS
     return step.model_copy(update=changed)
 
 
