@@ -35,8 +35,8 @@ SATELLITE = DomainValues(
         ),
     ),
     group_hint="tiles of one scene or place: --group with a regular expression on their names, or a column",
-    evidence="on RSSCN7 tiles of 256 px progressive was 1.3 points (-0.4..+3.0, one seed) better at 256 than at 224 px; "
-    "at 320 px a linear probe was 1.7 points (-0.6..+3.9) better, but progressive no better and eight times as long: "
-    "tiles are not enlarged (docs/guide/domains.md)",
+    evidence="on RSSCN7 tiles of 256 px progressive was 1.3 points (-0.4..+3.0, one seed) better at 256 px than at "
+    "224; at 320 px a linear probe was 1.7 points (-0.6..+3.9) better, but progressive no better in eight times the "
+    "time: tiles are not enlarged (docs/guide/domains.md)",
     words=("satellite", "aerial", "sentinel", "landsat", "eurosat", "drone", "uav", "orthophoto"),
 )
