@@ -102,7 +102,9 @@ def test_every_layer_is_trained_at_a_small_input_where_images_are_tiny(
     assert ("shorter sides" in plan.reasons.get("input.size", "")) == (size == 128)
     assert counted(resolved(STRATEGIES["progressive"](request)), request, counts) == resolved(plan)
     last = plan.phases[-1]
-    assert (last.name, last.kind, last.folds) == ("all", "train", 2 if phases == 2 else 3)
+    assert (last.name, last.kind, last.folds) == ("all", "train", 0 if phases == 2 else 3)
+    without_held_out = counted(STRATEGIES["progressive"](request), request, replace(counts, train=counts.pool))
+    assert without_held_out.phases[-1].folds == (2 if phases == 2 else 3)
     given_to_first = (1e-3, 2e-3) if phases == 2 else (2e-4, 4e-4)  # deeper steps: a fifth of it
     assert (last.head_lr, last.backbone_lr.lr) == given_to_first
     assert not [path for path in plan.reasons if path.startswith(f"phases[{phases}]")]

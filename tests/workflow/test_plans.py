@@ -104,7 +104,7 @@ def test_images_are_looked_at_only_where_something_depends_on_it(make_folder: Ca
     for path in Path(source).rglob("*.png"):
         Image.open(path).convert("L").save(path)
     assert domain_found(options(source, domain="photo")) is None
-    assert domain_found(options(source, domain="satellite")) == FoundDomain(resolution=280)
+    assert domain_found(options(source, domain="satellite")) == FoundDomain(resolution=280, images=16)
     for given in (None, "auto"):
         found = domain_found(options(source, domain=given))
         assert found is not None

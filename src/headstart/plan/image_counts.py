@@ -47,9 +47,9 @@ _TINY_LR_REASON = (
 
 _TINY_FOLDS = 2
 _TINY_FOLDS_REASON = (
-    f"{_TINY_FOLDS}: a step that trains every layer costs the same in each fold, and half of the images show most of "
-    "its gain at once"
+    "none: every fold would train every layer anew, and a gain as large as that on tiny images shows on a fifth of them"
 )
+_TINY_FOLDS_LEFT_REASON = f"{_TINY_FOLDS}: no image is held out, and every fold trains every layer anew"
 
 _HELD_OUT_REASON = (
     f"none: from {MANY_TRAINING_IMAGES:,} training images on, held-out images are enough to see a gain on, and folds "
@@ -98,10 +98,7 @@ def counted(plan: Plan, request: Request, counts: PlanCounts) -> Plan:
     if request.lr_rule == "bit":
         return counted_hyperrule(plan, request, pool=counts.pool, train=counts.train)
     if plan.strategy == "progressive":
-        # Few images seldom select a step, and frozen features are best at the size that they were trained at.
-        if counts.tiny and counts.pool >= FEW_TRAINING_IMAGES and len(plan.phases) > 1:
-            plan = _of_tiny_images(plan, request, counts)
-        return _counted_steps(plan, counts, epochs=request.epochs)
+        return _counted_steps(fitted_to_tiny_images(plan, request, counts), counts, epochs=request.epochs)
     if request.epochs is not None or plan.strategy not in TUNED_STRATEGIES:
         return plan
     probe, tune = plan.phases
@@ -124,16 +121,26 @@ def steps_hold_out(plan: Plan, images: int) -> bool:
     return in_folds and images >= MANY_TRAINING_IMAGES
 
 
-def _of_tiny_images(plan: Plan, request: Request, counts: PlanCounts) -> Plan:
-    """The plan of progressive tuning at a small input, with one step, which trains every layer.
+def fitted_to_tiny_images(plan: Plan, request: Request, counts: PlanCounts) -> Plan:
+    """The plan; where it is progressive tuning of tiny images, at a small input with one step that trains every layer.
 
-    Where a larger input was asked for, the plan stays: every layer would cost as much as it does on large images.
+    The step is validated on held-out images, and in folds only if the images were divided without any. Where a larger
+    input was requested, the plan stays: every layer would cost as much as it does on large images.
+
+    Args:
+        plan: As the strategy made it.
+        request: The options: whatever they decide stays.
+        counts: Numbers and size of the images.
     """
+    # Few images seldom select a step, and frozen features are best at the size that they were trained at.
+    if plan.strategy != "progressive" or not counts.tiny or counts.pool < FEW_TRAINING_IMAGES or len(plan.phases) < 2:
+        return plan
     if request.input_size is not None and request.input_size > TINY_INPUT_PIXELS:
         return plan
     reasons = {path: why for path, why in plan.reasons.items() if not path.startswith(("phases[2]", "phases[3]"))}
     reasons["phases"] = _TINY_STEP_REASON
-    reasons["phases[1].folds"] = _TINY_FOLDS_REASON
+    folds = _TINY_FOLDS if counts.train == counts.pool else 0
+    reasons["phases[1].folds"] = _TINY_FOLDS_LEFT_REASON if folds else _TINY_FOLDS_REASON
     if request.lr is None:
         reasons["phases[1].backbone_lr"] = _TINY_LR_REASON
     changed = plan.input
@@ -141,11 +148,15 @@ def _of_tiny_images(plan: Plan, request: Request, counts: PlanCounts) -> Plan:
         changed = InputPlan(size=TINY_INPUT_PIXELS, resize=plan.input.resize)
         reasons["input.size"] = _TINY_REASON.format(side=counts.shorter_side)
     return plan.model_copy(
-        update={"input": changed, "phases": (plan.phases[0], _only_step(plan, request)), "reasons": reasons}
+        update={
+            "input": changed,
+            "phases": (plan.phases[0], _only_step(plan, request, folds=folds)),
+            "reasons": reasons,
+        }
     )
 
 
-def _only_step(plan: Plan, request: Request) -> TrainPhase:
+def _only_step(plan: Plan, request: Request, *, folds: int) -> TrainPhase:
     """The last step as it is trained without those before: a given learning rate is its own."""
     step = plan.phases[-1]
     assert isinstance(step, TrainPhase)
@@ -155,8 +166,7 @@ def _only_step(plan: Plan, request: Request) -> TrainPhase:
     if rates:
         rates[list(rates)[-1]] = head_lr
     changed = {"backbone_lr": LrRule(rule="uniform", lr=lr), "head_lr": head_lr, "lr_by_group": rates}
-    changed["folds"] = _TINY_FOLDS
-    return step.model_copy(update=changed)
+    return step.model_copy(update={**changed, "folds": folds})
 
 
 def _counted_steps(plan: Plan, counts: PlanCounts, *, epochs: int | None) -> Plan:

@@ -13,7 +13,7 @@ from headstart.data.splits import Roles
 from headstart.errors import ModelError
 from headstart.networks.cards.catalog import ModelChoice
 from headstart.networks.cards.finding import find_model
-from headstart.plan.image_counts import PlanCounts, counted
+from headstart.plan.image_counts import PlanCounts, counted, fitted_to_tiny_images
 from headstart.plan.plan import DataPlan, Plan
 from headstart.plan.request import Request
 from headstart.runs.event import Event
@@ -75,7 +75,11 @@ def requested_plan(request: str | Request | Plan) -> RequestedPlan:
         plan, options = advice.plan, None  # the advisor has counted the images
         notes += [AdviceWarning(text) for text in advice.warnings]
     else:
-        plan, options = make_plan(request, domain_found(request)), request
+        found = domain_found(request)
+        plan, options = make_plan(request, found), request
+        if found is not None and request.data.limit_train is None:
+            # Before the images are divided: its one step is validated on held-out images.
+            plan = fitted_to_tiny_images(plan, request, _counts(plan, found.images, side=found.resolution))
     notes += [OptionWithoutEffect(name, plan.strategy) for name in options_without_effect(request, plan)]
     return RequestedPlan(plan, options, tuple(notes))
 
@@ -103,15 +107,13 @@ def plan_of(request: str | Request, *, progress: Progress = no_progress) -> Plan
 
 def image_counts(plan: Plan, roles: Roles, sizes: Sizes) -> PlanCounts:
     """Numbers of images that a plan depends on, and how large they are."""
-    card = find_model(plan.model.name).card
     sides = [min(sizes[record.id]) for record in roles.train if record.id in sizes]
-    return PlanCounts(
-        len(roles.training_pool),
-        train=len(roles.train),
-        shorter_side=median(sides) if sides else None,
-        weights_size=card.input.size,
-        weights_sizes=card.sizes,
-    )
+    return _counts(plan, len(roles.training_pool), train=len(roles.train), side=median(sides) if sides else None)
+
+
+def _counts(plan: Plan, pool: int, *, train: int | None = None, side: float | None) -> PlanCounts:
+    card = find_model(plan.model.name).card
+    return PlanCounts(pool, train, side, weights_size=card.input.size, weights_sizes=card.sizes)
 
 
 def resolved_plan(plan: Plan, choice: ModelChoice) -> Plan:

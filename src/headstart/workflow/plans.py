@@ -29,6 +29,8 @@ class FoundDomain:
     evidence: str = ""
     resolution: int | None = None
     """Median of the shorter sides in pixels."""
+    images: int = 0
+    """Number that training and validation are drawn from, about; 0: not known."""
 
 
 _NOT_BY_TRAIN: dict[Requirement, str] = {
@@ -52,12 +54,12 @@ def domain_found(request: Request) -> FoundDomain | None:
     records = dataset.of("train") or dataset.records
     seen = look_at_images(records, decoding=request.data.decoding)
     if given is not None:
-        return FoundDomain(resolution=seen.resolution)
+        return FoundDomain(resolution=seen.resolution, images=len(records))
     names = sorted({record.label for record in records})
     guess = domain_of(seen, names=names, source=request.data.source)
     if guess.domain == "unknown":
-        return FoundDomain(None, guess.evidence, seen.resolution)
-    return FoundDomain(guess.domain, guess.sentence, seen.resolution)
+        return FoundDomain(None, guess.evidence, seen.resolution, len(records))
+    return FoundDomain(guess.domain, guess.sentence, seen.resolution, len(records))
 
 
 def make_plan(request: Request, found: FoundDomain | None = None) -> Plan:
