@@ -163,6 +163,7 @@ def test_a_stop_anywhere_changes_nothing(straight, folder: Path, tmp_path: Path,
     assert all(torch.equal(found[name], tensor) for name, tensor in before.items())
 
 
+@pytest.mark.slow
 def test_a_budget_that_ends_in_the_second_head_leaves_the_first(straight, folder: Path, tmp_path: Path, monkeypatch):
     monkeypatch.setattr("headstart.training.stopping.SOLVE_GRACE_SECONDS", -1.0)
     what = "the head on all depths: cross-validation of its L2 penalty"

@@ -84,6 +84,7 @@ def by_group(found: headstart.DepthProbe) -> list[tuple[object, ...]]:
     return [(one.group, one.position, one.features, one.accuracy, one.knn_accuracy) for one in found.curve.groups]
 
 
+@pytest.mark.slow
 def test_every_image_is_decoded_once_and_the_result_has_the_literature_too(
     image_folder: Path,
     tmp_path: Path,
@@ -121,6 +122,7 @@ def test_every_image_is_decoded_once_and_the_result_has_the_literature_too(
     assert (values["classes"], values["folds"], values["run"]) == (["blue", "green"], 5, None)
 
 
+@pytest.mark.slow
 def test_cached_rows_give_the_result_of_a_pass_through_the_network(
     make_folder: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ):

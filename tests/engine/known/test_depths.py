@@ -95,6 +95,7 @@ def test_what_is_not_known_at_every_depth_is_built(case, monkeypatch: pytest.Mon
     assert list(plain.state()) == list(case.classifier.state())
 
 
+@pytest.mark.slow
 def test_a_network_that_got_known_at_every_depth_is_known_with_its_plain_head_too(
     case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
