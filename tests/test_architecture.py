@@ -317,8 +317,8 @@ def test_light_commands_never_import_torch(code: str):
     assert not loaded_by(code) & {"torch", "torchvision", "timm", "scipy", "sklearn"}
 
 
-def test_check_without_preview_never_imports_torch(image_folder: Path):
-    assert "torch" not in loaded_by(CLI.format(f"'check', {str(image_folder)!r}"))
+def test_check_of_files_never_imports_torch(image_folder: Path):
+    assert "torch" not in loaded_by(CLI.format(f"'check', {str(image_folder)!r}, '--checks', 'files'"))
 
 
 def test_public_names_are_these():
@@ -385,6 +385,7 @@ def test_command_line_options_are_these():
                 "--augmentation",
                 "--bands",
                 "--bits",
+                "--checks",
                 "--contrast",
                 "--domain",
                 "--group",

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, TypeAlias
 
 Level = Literal["info", "warning", "error"]
+
+Checks: TypeAlias = Literal["all", "files"]
+"""all: files, pixels and features of the default network. files: without features, which takes no torch."""
 
 ImageGroups: TypeAlias = tuple[tuple[str, ...], ...]
 """Image ids, one tuple for each group of images that belong together."""
@@ -38,6 +41,12 @@ class Finding:
     def from_dict(cls, raw: Mapping[str, Any]) -> Finding:
         """The inverse of `to_dict`."""
         return cls(**{**raw, "images": tuple(map(tuple, raw["images"]))})
+
+
+def by_level(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    """The findings, errors first, then warnings; those of one level keep their order."""
+    order = {"error": 0, "warning": 1, "info": 2}
+    return tuple(sorted(findings, key=lambda finding: order[finding.level]))
 
 
 def groups_text(groups: Sequence[Sequence[str]], *, most: int = GROUPS_SHOWN) -> str:

@@ -47,7 +47,7 @@ def others(folder: Path) -> dict[str, str]:
 def checked(folder: Path, others: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> CheckResult:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("HEADSTART_HOME", str(tmp_path_factory.mktemp("home")))
-        return headstart.check(folder / "photos", progress="none")
+        return headstart.check(folder / "photos", progress="none", checks="files")
 
 
 def test_there_are_forty_kinds_and_more(others: dict[str, str]):

@@ -91,13 +91,13 @@ def test_images_of_other_bands_are_left_out_of_training_and_named(tiles: Path, t
     shutil.copytree(tiles, mixed)
     Image.fromarray(RNG.integers(0, 255, (SIDE, SIDE, 3)).astype(np.uint8)).save(mixed / "dry" / "photo.png")
     write(mixed / "wet" / "four.tif", tile("wet")[:, :, :4])
-    found = headstart.check(mixed, progress="none")
+    found = headstart.check(mixed, progress="none", checks="files")
     assert set(found.unreadable) == {"dry/photo.png", "wet/four.tif"}
     assert found.unreadable["wet/four.tif"] == "4 bands, and 5 are expected"
 
 
 def test_check_finds_nothing_dark_in_reflectance(tiles: Path):
-    found = headstart.check(tiles, progress="none")
+    found = headstart.check(tiles, progress="none", checks="files")
     assert not found.unreadable
     assert not {"nearly_black", "small_range"} & {finding.what for finding in found.findings}
 

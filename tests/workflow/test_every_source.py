@@ -113,8 +113,8 @@ def _quiet() -> Iterator[None]:
 def test_every_shape_holds_the_same_images(
     make: Callable[[Files, Path], str], files: Files, folder: Path, tmp_path: Path
 ) -> None:
-    found = headstart.check(make(files, tmp_path))
-    expected = headstart.check(folder)
+    found = headstart.check(make(files, tmp_path), checks="files")
+    expected = headstart.check(folder, checks="files")
     assert (found.images, found.classes, found.unreadable) == (16, {"blue": 8, "green": 8}, {})
     assert (found.pixels, found.view) == (expected.pixels, expected.view)
     assert [f.what for f in found.findings if f.level != "info"] == [
@@ -161,7 +161,7 @@ def test_all_commands_take_images_without_labels_where_none_are_needed(
 ) -> None:
     flat = Path(as_metadata(files, tmp_path))
     (flat / "metadata.jsonl").unlink()
-    found = headstart.check(flat)
+    found = headstart.check(flat, checks="files")
     assert (found.images, found.classes, [f.what for f in found.findings if f.level == "error"]) == (
         16,
         {},
@@ -198,4 +198,4 @@ def test_groups_by_column_stay_together_and_are_counted(files: Files, tmp_path: 
     table.write_text(f"image;label\n{rows}")
     assert evaluate(result.run.bundle, str(table), seen="include").figures.counted == "images"
     with pytest.raises(DataError, match="has no column 'patient'"):
-        headstart.check(table, group="column:patient")
+        headstart.check(table, group="column:patient", checks="files")

@@ -10,14 +10,15 @@ import numpy as np
 import pytest
 
 from dicom_files import dicom_file
-from headstart.data.checks.check_result import GroupCount
+from headstart.data.checks.check_result import CheckResult, GroupCount
 from headstart.data.splits import deal_folds
 from headstart.errors import DataError
 from headstart.plan.plan import DataPlan, Plan
 from headstart.plan.request import Request
 from headstart.runs.progress import no_progress
+from headstart.workflow.checking.check import CheckOptions
+from headstart.workflow.checking.check import check as check_images
 from headstart.workflow.images import (
-    check,
     check_for_training,
     content_hash,
     divided_by_name,
@@ -29,13 +30,17 @@ from headstart.workflow.plans import make_plan
 from near_copies import cropped, recompressed, scene
 
 
+def check(source: Path, **options: object) -> CheckResult:
+    return check_images(CheckOptions(str(source), checks="files", **options))
+
+
 def plan(source: Path, strategy: str = "probe_then_tune", **data: object) -> Plan:
     return make_plan(Request(DataPlan(source=str(source), **data), strategy=strategy))
 
 
 def test_check_counts_and_names_the_unreadable(image_folder: Path):
     (image_folder / "blue" / "broken.jpg").write_bytes(b"\xff\xd8\xff broken")
-    answer = check(str(image_folder))
+    answer = check(image_folder)
     assert answer.images == 16
     assert answer.classes == {"blue": 8, "green": 8}
     assert list(answer.unreadable) == ["blue/broken.jpg"]
@@ -46,7 +51,7 @@ def test_check_counts_and_names_the_unreadable(image_folder: Path):
 def test_check_counts_groups_and_finds_those_torn_apart(tmp_path: Path, make_folder: Callable):
     make_folder("set/train", per_class=4)
     make_folder("set/val", per_class=4, seed=1)
-    answer = check(str(tmp_path / "set"), group=r"/(\d)\d\.png")
+    answer = check(tmp_path / "set", group=r"/(\d)\d\.png")
     assert answer.groups == GroupCount(1, unmatched=0)
     assert answer.findings[0].what == "group_in_two_splits"
 
@@ -98,11 +103,11 @@ def test_near_identical_images_lie_on_one_side_and_in_one_group(tmp_path: Path):
             fold_of.setdefault(record.id[:4], set()).add(fold)
         assert all(len(held) == 1 for held in fold_of.values()), "folds follow"
     table = tmp_path / "groups.csv"
-    answer = check(str(tmp_path / "photos"), group_table=table)
+    answer = check(tmp_path / "photos", group_table=table)
     (finding,) = (f for f in answer.findings if f.what == "near_duplicates")
     assert "60 of 80 images" in finding.evidence
     assert len(finding.images) == 20
-    again = check(str(table))
+    again = check(table)
     assert again.groups == GroupCount(40, unmatched=20)
 
 
@@ -177,7 +182,7 @@ def test_what_is_left_out_is_a_finding_and_stops_where_strict(image_folder: Path
     (image_folder / "red").mkdir()
     val = make_folder("val", seed=1)
     (val / "blue" / "gone.png").symlink_to("nowhere")
-    kinds = {finding.what for finding in check(str(image_folder), val=str(val)).findings}
+    kinds = {finding.what for finding in check(image_folder, val=str(val)).findings}
     assert {"class_without_images", "dangling_links"} <= kinds
     data = check_for_training(plan(image_folder, val=str(val)), no_progress)
     assert data.dataset.account.bare_folders == ("red",)
@@ -222,10 +227,10 @@ def test_patients_of_dicom_files_stay_on_one_side_and_are_nowhere_named(tmp_path
         file.write_bytes(dicom_file(pixels, PatientID=f"Secret{index // 4}"))
     source = tmp_path / "scans"
     for _ in range(2):  # the second time from the facts cache
-        [finding] = [one for one in check(str(source)).findings if one.what == "groups_suggested"]
+        [finding] = [one for one in check(source).findings if one.what == "groups_suggested"]
         assert "48 of 48 images are in 12 groups" in finding.evidence
         assert "dicom:PatientID" in finding.remedy
-    counted = check(str(source), group="dicom:PatientID")
+    counted = check(source, group="dicom:PatientID")
     assert counted.groups == GroupCount(12, unmatched=0)
     assert "groups_suggested" not in {one.what for one in counted.findings}
     data = check_for_training(plan(source, group="dicom:PatientID"), no_progress)

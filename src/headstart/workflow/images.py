@@ -1,4 +1,4 @@
-"""check: counts and findings of all images of DATA; and the images of a plan, read and divided into roles."""
+"""The images of a plan, read and divided into roles."""
 
 from __future__ import annotations
 
@@ -11,14 +11,12 @@ from typing import Literal
 
 from headstart.data.band_count import with_band_count
 from headstart.data.checks import image_checks
-from headstart.data.checks.check_result import CheckResult, GroupCount, check_result
-from headstart.data.checks.near_findings import write_group_table
 from headstart.data.early_views import early_views
 from headstart.data.folds import folds_divide_groups, planned_folds, pooled_splits, roles_of_fold, with_fold_as_test
 from headstart.data.header_groups import with_header_groups
 from headstart.data.redraw import Fixed, redrawn, without_group_mates
-from headstart.data.sources.dataset import LabelPolicy, Links
-from headstart.data.sources.reading import WHOLE, Dataset, ImageRecord, open_source
+from headstart.data.sources.dataset import LabelPolicy
+from headstart.data.sources.reading import Dataset, ImageRecord, open_source
 from headstart.data.sources.source_findings import refuse_left_out
 from headstart.data.sources.source_names import absolute_source, is_missing, is_place
 from headstart.data.splits import (
@@ -28,18 +26,17 @@ from headstart.data.splits import (
     group_names,
     join_identical,
     refuse_shared_groups,
-    unmatched_count,
     without_others,
 )
 from headstart.errors import DataError, require
 from headstart.files import is_folder
-from headstart.input_spec import Decoding, InputSpec, Resize
+from headstart.input_spec import Decoding, InputSpec
 from headstart.networks.cards.finding import find_model
 from headstart.plan.group_rule import group_column
 from headstart.plan.image_counts import steps_hold_out
 from headstart.plan.plan import DataPlan, Plan, ProbePhase
 from headstart.plan.request import DEFAULT_MODEL, Request
-from headstart.runs.progress import Progress, no_progress
+from headstart.runs.progress import Progress
 from headstart.workflow.plans import domain_found, make_plan
 
 
@@ -65,61 +62,6 @@ class CheckedData:
     groups: dict[str, str]
     decoding: Decoding
     """As they were read: where they have several bands, with the number."""
-
-
-def check(
-    source: str,
-    *,
-    val: str | None = None,
-    group: str | None = None,
-    model: str | None = None,
-    input_size: int | None = None,
-    resize: Resize | None = None,
-    decoding: Decoding = Decoding(),  # noqa: B008 - frozen
-    links: Links = "inside",
-    group_table: Path | None = None,
-    progress: Progress = no_progress,
-) -> CheckResult:
-    """Counts, sizes and findings of DATA, every image of which is read.
-
-    Args:
-        source: DATA.
-        val: Folder of the test set, as in `train`.
-        group: Pattern whose group 1 names the images of one group.
-        model: Whose input says what is cut off the images; the default network if None.
-        input_size: Side in pixels; the size of the weights if None.
-        resize: crop, squash or letterbox; the way of the weights if None.
-        decoding: What the values of a file become.
-        links: Whether links out of DATA are followed.
-        group_table: Where to write a table of all images and their groups, near-identical images in one.
-        progress: Receives how far the reading is.
-
-    Raises:
-        DataError: there is nothing to read, or no table can be written.
-        PlanError: an option is wrong.
-        ModelError: no such model.
-    """
-    part = DataPlan.from_options(source=source, val=val, group=group, links=links)
-    spec = replace(_spec(Request(part, model=model, input_size=input_size, resize=resize)), decoding=decoding)
-    dataset, apart = sources_of(part, labels="optional")
-    if apart is not None:
-        train = tuple(replace(r, split="train") for r in dataset.records if r.split in ("train", WHOLE))
-        dataset = replace(
-            dataset, records=train + apart.records, account=dataset.account.joined(apart.account, prefix=VAL_PREFIX)
-        )
-    decoding = with_band_count(decoding, dataset.records, channels="auto")
-    spec = replace(spec, decoding=decoding)
-    facts = read_watched(dataset.records, progress, decoding=decoding, near_duplicates="find")
-    groups = group_names(facts.readable, part.group)
-    found = check_result(dataset, facts, spec, groups=groups)
-    if group is not None or any(record.group for record in facts.readable):
-        counted = GroupCount(len(set(groups.values())), unmatched_count(facts.readable, groups))
-        shared = image_checks.shared_group_findings(facts.readable, groups)
-        found = replace(found, groups=counted, findings=(*shared, *found.findings))
-    if group_table is not None:
-        write_group_table(group_table, facts.readable, joined_groups(groups, facts), splits=dataset.splits())
-        found = replace(found, group_table=str(group_table))
-    return found
 
 
 def check_for_training(plan: Plan, progress: Progress) -> CheckedData:
@@ -325,7 +267,7 @@ def preview(options: Request, path: Path) -> None:
     write_contact_sheet(
         path,
         _examples(dataset),
-        _spec(options),
+        requested_input(options),
         preset=plan.augmentation.preset,
         flip=plan.augmentation.flip,
         seed=plan.seed,
@@ -350,8 +292,8 @@ def refuse_preview(source: str, path: Path) -> None:
         )
 
 
-def _spec(options: Request) -> InputSpec:
-    """Input of the network that the options name."""
+def requested_input(options: Request) -> InputSpec:
+    """Input of the network that a request names."""
     weights = find_model(options.model or DEFAULT_MODEL).card.input
     return weights.as_requested(size=options.input_size, resize=options.resize, decoding=options.data.decoding)
 

@@ -37,7 +37,7 @@ def test_training_in_one_call_with_keywords(image_folder: Path, tmp_path: Path, 
         told.append(what)
         return lambda count: None
 
-    assert headstart.check(image_folder, progress=counting).images == 16
+    assert headstart.check(image_folder, progress=counting, checks="files").images == 16
     assert told == ["read"]
     assert not any(capfd.readouterr())
 

@@ -15,9 +15,10 @@ from headstart.apps.cli.options import data_and_json
 from headstart.apps.cli.options import training as of
 from headstart.apps.cli.options.parsing import refuse_others
 from headstart.apps.cli.text.printing import NAME_WIDTH, next_line, show_record, view_text, visible_name
+from headstart.findings import Checks
 
 if TYPE_CHECKING:
-    from headstart.data.checks.check_result import CheckResult
+    from headstart.data.checks.check_result import CheckResult, FeatureNote
 
 
 def check(
@@ -28,6 +29,14 @@ def check(
         str | None, typer.Option("--val", help="Folder of class folders that is the test set.", rich_help_panel="Data")
     ] = None,
     group: of.Group = None,
+    checks: Annotated[
+        Checks,
+        typer.Option(
+            "--checks",
+            help="all: files, pixels and features of the network; files: without features, which takes no torch.",
+            rich_help_panel="Data",
+        ),
+    ] = "all",
     preview: Annotated[
         Path | None,
         typer.Option(
@@ -59,9 +68,11 @@ def check(
     from headstart.plan.plan import DataPlan
     from headstart.plan.request import Request
     from headstart.workflow import images
+    from headstart.workflow.checking.check import CheckOptions
+    from headstart.workflow.checking.check import check as check_images
 
     if preview is None:
-        allowed = {"data", "as_json", "val", "group", "near_duplicates", "model", "input_size", "resize"}
+        allowed = {"data", "as_json", "val", "group", "checks", "near_duplicates", "model", "input_size", "resize"}
         allowed |= {"bits", "bands", "window", "contrast", "links"}
         refuse_others(context, allowed, when="without --preview", why="it decides about augmented views")
     else:
@@ -72,16 +83,17 @@ def check(
     shared |= {"--links": None if links == "inside" else links}
     decoding = {"bits": bits, "bands": bands, "window": window, "contrast": contrast}
     part = DataPlan.from_options(source=data, links=links, **decoding)
-    result = images.check(
-        data,
+    checked = CheckOptions(
+        source=data,
         val=val,
         group=group,
+        checks=checks,
         decoding=part.decoding,
         links=links,
         group_table=near_duplicates,
-        progress=console.progress(),
         **seen,
     )
+    result = check_images(checked, progress=console.progress())
     if preview is not None:
         options = Request(
             part,
@@ -136,6 +148,8 @@ def check_text(result: CheckResult, *, command: Sequence[str]) -> str:
     if result.groups is not None:
         alone = count_text(result.groups.unmatched, "image")
         lines.append(f"groups: {result.groups.groups} ({alone} without a group)")
+    if result.features is not None:
+        lines += feature_lines(result.features, result.images)
     for finding in result.findings:
         lines.append(f"{finding.level}: {visible_name(finding.evidence)}\n    -> {visible_name(finding.remedy)}")
     if not result.findings:
@@ -147,3 +161,15 @@ def check_text(result: CheckResult, *, command: Sequence[str]) -> str:
     if result.images and all(finding.level != "error" for finding in result.findings):
         lines.append(next_line(*command))
     return "\n".join(lines)
+
+
+def feature_lines(features: FeatureNote, images: int) -> list[str]:
+    """How many of the images were compared by their features, where that is not all of them.
+
+    Args:
+        features: The number, or the reason why there are none.
+        images: Number of readable images.
+    """
+    if features.note is not None:
+        return [features.note]
+    return [f"features were compared of {features.images:,} images"] if features.images < images else []

@@ -11,6 +11,7 @@ from headstart.apps.library.calling import PathLike, checked, path_or_none, text
 from headstart.apps.library.watching import Watch, watching
 from headstart.arguments import ArgumentError
 from headstart.data.sources.dataset import Links
+from headstart.findings import Checks
 from headstart.input_spec import Contrast, Resize
 from headstart.knowledge.domain import AugmentationName, RequestedDomain, SimilarityLevel
 from headstart.plan.plan import DataPlan, NoncommercialWeights
@@ -29,6 +30,7 @@ def check(
     *,
     val: PathLike | None = None,
     group: str | None = None,
+    checks: Checks = "all",
     model: str | None = None,
     input_size: int | None = None,
     resize: Resize | None = None,
@@ -50,7 +52,8 @@ def check(
         data: DATA.
         val: A folder of class folders that is the test set, as in `train`.
         group: Pattern whose group 1 names what must stay together.
-        model: Whose input; the default of `train` if None.
+        checks: all: files, pixels, and features of the network; files leaves out the features and takes no torch.
+        model: Whose input and features; the default of `train` if None.
         input_size: Side in pixels.
         resize: How an image becomes a square; as the weights need it if None.
         bits: Bits that images of more than 8 bits use; all if None.
@@ -70,6 +73,8 @@ def check(
         ArgumentError: an argument that has no effect without `preview`.
     """
     from headstart.workflow import images
+    from headstart.workflow.checking.check import CheckOptions
+    from headstart.workflow.checking.check import check as checked_images
 
     of_preview = {"domain": domain, "augmentation": augmentation}
     odd = [name for name, value in of_preview.items() if value is not None] + ["seed"] * (seed != 0)
@@ -81,16 +86,19 @@ def check(
     if preview is not None:
         images.refuse_preview(source, Path(preview))
     with watching(progress) as (shown, _):
-        found = images.check(
-            source,
-            val=text_or_none(val),
-            group=group,
-            model=model,
-            input_size=input_size,
-            resize=resize,
-            decoding=part.decoding,
-            links=links,
-            group_table=path_or_none(near_duplicates),
+        found = checked_images(
+            CheckOptions(
+                source=source,
+                val=text_or_none(val),
+                group=group,
+                checks=checks,
+                model=model,
+                input_size=input_size,
+                resize=resize,
+                decoding=part.decoding,
+                links=links,
+                group_table=path_or_none(near_duplicates),
+            ),
             progress=shown,
         )
         if preview is not None:

@@ -40,6 +40,19 @@ class GroupCount:
         return {"groups": self.groups, "unmatched": self.unmatched}
 
 
+@dataclass(frozen=True, slots=True)
+class FeatureNote:
+    """How many images were compared by their features."""
+
+    images: int
+    note: str | None = None
+    """Why there are none."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return {"images": self.images, **({} if self.note is None else {"note": self.note})}
+
+
 @dataclass(frozen=True, repr=False)
 class CheckResult:
     """What is in DATA, and what is suspicious there."""
@@ -60,6 +73,8 @@ class CheckResult:
     """What is suspicious, each with its level, its evidence and what to do about it; errors first."""
     groups: GroupCount | None = None
     """None where neither DATA nor an option names groups."""
+    features: FeatureNote | None = None
+    """None where files and pixels alone were checked."""
     group_table: str | None = None
     """The table of groups that was written."""
     preview: str | None = None
@@ -69,6 +84,7 @@ class CheckResult:
         """Plain values for JSON: what `headstart check --json` prints; without keys of what was not requested."""
         extra = {
             "groups": None if self.groups is None else self.groups.to_dict(),
+            "features": None if self.features is None else self.features.to_dict(),
             "group_table": self.group_table,
             "preview": self.preview,
         }

@@ -26,7 +26,7 @@ from headstart.data.sources.reading import WHOLE, Dataset, ImageRecord
 from headstart.data.sources.source_findings import find_in_source
 from headstart.data.splits import named_group, shared_groups
 from headstart.errors import DataError
-from headstart.findings import Finding
+from headstart.findings import Finding, by_level
 from headstart.input_spec import Decoding, InputSpec
 
 FEW_IMAGES_PER_CLASS = 10
@@ -158,8 +158,7 @@ def find_image_findings(
         *find_in_source(dataset),
         *(find_suggested_groups(facts.readable, facts.origins) if unnamed else []),
     ]
-    order = {"error": 0, "warning": 1, "info": 2}
-    return sorted(findings, key=lambda finding: order[finding.level])
+    return list(by_level(findings))
 
 
 def shared_group_findings(records: Sequence[ImageRecord], groups: dict[str, str]) -> list[Finding]:

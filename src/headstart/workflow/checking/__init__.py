@@ -1,0 +1,1 @@
+"""check: what is in DATA, and what is suspicious there."""
