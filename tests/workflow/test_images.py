@@ -44,7 +44,7 @@ def test_check_counts_and_names_the_unreadable(image_folder: Path):
     assert answer.images == 16
     assert answer.classes == {"blue": 8, "green": 8}
     assert list(answer.unreadable) == ["blue/broken.jpg"]
-    assert {f.what for f in answer.findings} == {"unreadable", "few_images"}
+    assert {f.what for f in answer.findings} == {"unreadable", "few_images", "enlarged"}
     assert all(set(f) == {"level", "what", "evidence", "remedy", "images"} for f in answer.to_dict()["findings"])
 
 

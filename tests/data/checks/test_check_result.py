@@ -50,7 +50,7 @@ def test_it_counts_what_is_there(tmp_path: Path) -> None:
     assert found.splits == {"train": {"a": 9, "b": 11}, "val": {"a": 12, "b": 10}}
     assert found.pixels == PixelSides((20, 40, 40), (10, 10, 30))
     assert list(found.unreadable) == ["train/a/000.png"]
-    assert [finding.what for finding in found.findings] == ["unreadable"]
+    assert [finding.what for finding in found.findings] == ["unreadable", "enlarged"]
 
 
 def test_json_has_the_keys_of_what_was_requested() -> None:

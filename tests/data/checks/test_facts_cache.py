@@ -201,8 +201,10 @@ def test_these_facts_belong_to_this_version():
     y, x = np.mgrid[:45, :70]
     pixels = np.stack([(3 * x) % 256, (2 * x + 3 * y) % 256, (5 * y) % 256], axis=2).astype(np.uint8)
     found = decode_with_facts(encoded(pixels))
-    assert facts_cache.FACTS_VERSION == 3
-    assert astuple(pixel_facts(found)) == astuple(PixelFacts(255, 8, "PNG", None, 65535, False, 0.0, None))
+    assert facts_cache.FACTS_VERSION == 4
+    assert astuple(pixel_facts(found)) == astuple(
+        PixelFacts(255, 8, "PNG", None, 65535, False, 0.0, None, False, 1 / 3150, True)
+    )
     assert zlib.crc32(thumbnail(found.pixels).tobytes()) == 2879085881
 
 

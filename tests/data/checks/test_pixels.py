@@ -222,3 +222,14 @@ def test_dark_colour_of_16_bits_is_named_and_bits_help(tmp_path):
     assert finding.evidence.startswith("20 colour images with more than 8 bits")
     assert "--bits 12 " in finding.remedy
     assert found(tmp_path, bits=12) == {}
+
+
+@pytest.mark.parametrize(
+    ("sides", "what"), [((32, 40), {"enlarged"}), ((86, 86), set()), ((2040, 2040), set()), ((2100, 2048), {"reduced"})]
+)
+def test_the_scale_of_the_images_is_named_where_it_is_far_from_the_input(sides: tuple[int, int], what: set[str]):
+    record = ImageRecord(id="a/1.png", label="a", split="all", path=Path("1.png"))
+    findings = find_in_shapes([record], {record.id: sides}, SPEC)
+    assert {finding.what for finding in findings} - {"cut_off"} == what
+    if what:
+        assert f"{min(sides)} pixels on its shorter side" in findings[-1].evidence

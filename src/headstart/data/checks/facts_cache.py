@@ -30,14 +30,14 @@ from headstart.errors import HeadstartError
 from headstart.files import home, stored_paths, write_atomically
 from headstart.input_spec import Decoding
 
-FACTS_VERSION = 3
+FACTS_VERSION = 4
 """Raised whenever the same pixels may give other facts, another thumbnail or other near-identical pairs."""
 LARGEST_BYTES = 256 * 10**6
 """Of all files together, for some 230,000 images; those that were not used for longest go first."""
 MOST_FILES = 24
 """More files of rows than this become one."""
 
-_FACTS = struct.Struct("<IIqqdBBBB12s")
+_FACTS = struct.Struct("<IIqqdBBBBdB12s")
 """Width, height, and `PixelFacts` in its order of fields, without noise."""
 _ORIGIN = struct.Struct("<8s8s8sd")
 """`ImageOrigin` in its order of fields; NaN: no time."""
@@ -139,11 +139,23 @@ class FactsCache:
         if row is None:
             return None
         width, height, *numbers, kind = _FACTS.unpack_from(row, _CHECK.size)
-        largest, white, veiled, brightest, levels, is_grey, has_more = numbers
+        largest, white, veiled, brightest, levels, is_grey, has_more, clipped, is_colour = numbers
         small = np.frombuffer(row, np.uint8, _THUMBNAIL_BYTES, _CHECK.size + _FACTS.size).reshape(SIDE, SIDE)
         known = None if largest < 0 else largest
         text = kind.rstrip(b"\0").decode("ascii")
-        facts = PixelFacts(brightest, levels, text, known, white, bool(is_grey), veiled, None, bool(has_more))
+        facts = PixelFacts(
+            brightest,
+            levels,
+            text,
+            known,
+            white,
+            bool(is_grey),
+            veiled,
+            None,
+            bool(has_more),
+            clipped,
+            bool(is_colour),
+        )
         *hashes, moment = _ORIGIN.unpack_from(row, _CHECK.size + _FACTS.size + _THUMBNAIL_BYTES)
         patient, study, camera = (b"" if not any(one) else one for one in hashes)
         origin = ImageOrigin(patient, study, camera, None if math.isnan(moment) else moment)
@@ -159,8 +171,8 @@ class FactsCache:
         if self._known.holds(digest) or seen.noise is not None or len(kind) > _LONGEST_KIND:
             return
         largest = -1 if seen.largest is None else seen.largest
-        grey_and_more = (seen.is_grey, seen.has_more_frames)
-        numbers = (*facts.size, largest, seen.white, seen.veiled, seen.brightest, seen.levels, *grey_and_more)
+        last = (seen.is_grey, seen.has_more_frames, seen.clipped, seen.is_colour)
+        numbers = (*facts.size, largest, seen.white, seen.veiled, seen.brightest, seen.levels, *last)
         origin = facts.origin
         moment = math.nan if origin.moment is None else origin.moment
         body = _FACTS.pack(*numbers, kind) + facts.thumbnail.tobytes()

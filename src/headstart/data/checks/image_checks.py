@@ -14,6 +14,7 @@ from typing import Literal
 from headstart.data.checks.duplicates import find_duplicates
 from headstart.data.checks.facts_cache import CheckedImage, FactsCache, facts_folder
 from headstart.data.checks.group_suggestions import find_suggested_groups
+from headstart.data.checks.mixtures import find_in_mixtures
 from headstart.data.checks.near_duplicates import NearDuplicates, find_near_duplicates
 from headstart.data.checks.near_findings import find_near_findings
 from headstart.data.checks.pixels import PixelFacts, find_in_pixels, find_in_shapes, pixel_facts
@@ -154,6 +155,7 @@ def find_image_findings(
         *find_near_findings(facts.readable, facts.digests, facts.near),
         *_class_sizes(facts.readable),
         *find_in_pixels(facts.readable, facts.pixels),
+        *find_in_mixtures(facts.readable, facts.pixels),
         *find_in_shapes(facts.readable, facts.sizes, spec),
         *find_in_source(dataset),
         *(find_suggested_groups(facts.readable, facts.origins) if unnamed else []),

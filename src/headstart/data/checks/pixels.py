@@ -24,12 +24,20 @@ FEW_LEVELS = 8
 """Number of different values below which an image is a mask, a black-and-white scan or blank."""
 LONG_RATIO = 20
 """Longer over shorter side above which an image is a strip."""
+MUCH_ENLARGED = 3.0
+"""Images that are enlarged so many times show the network less than it could see."""
+MUCH_REDUCED = 8.0
+"""Images that are reduced so many times lose small details."""
 MUCH_CUT = 0.3
 """A crop that cuts more than this share off most images is named."""
 WITHOUT_WINDOW = "DICOM raw"
 """Kind of a DICOM file that states no window."""
 _VEILED_SHARE = 0.5
 _SAMPLE_SIDE = 64
+_WHITE = 255
+_GREY_SPREAD = 12
+"""Channels of a grey image that was compressed as a colour one differ by less."""
+_COLOUR_SHARE = 0.01
 _EXAMPLES = 5
 
 
@@ -55,11 +63,18 @@ class PixelFacts:
     """Fault of a file whose image is complete."""
     has_more_frames: bool = False
     """Whether the file holds further frames or pages, which are not read."""
+    clipped: float = 0.0
+    """Share of the pixels that are black or white in every channel; 0..1."""
+    is_colour: bool = True
+    """Whether the channels differ, by more than compression changes a grey image."""
 
 
 def pixel_facts(decoded: Decoded) -> PixelFacts:
     """The facts of one decoded image."""
     pixels = decoded.pixels
+    sample = pixels[_sampled(pixels)].astype(np.int16)
+    spread = sample.max(axis=2) - sample.min(axis=2)
+    is_clipped = (sample.min(axis=2) == _WHITE) | (sample.max(axis=2) == 0)
     return PixelFacts(
         int(pixels.max()),
         _levels(pixels),
@@ -70,14 +85,21 @@ def pixel_facts(decoded: Decoded) -> PixelFacts:
         decoded.veiled,
         decoded.noise,
         decoded.has_more_frames,
+        float(is_clipped.mean()),
+        bool((spread > _GREY_SPREAD).mean() > _COLOUR_SHARE),
     )
+
+
+def _sampled(pixels: Pixels) -> tuple[slice, slice]:
+    """Rows and columns of a sample."""
+    high, wide = (slice(None, None, max(1, side // _SAMPLE_SIDE)) for side in pixels.shape[:2])
+    return high, wide
 
 
 def _levels(pixels: Pixels) -> int:
     """Different values, at most FEW_LEVELS: a sample is enough for nearly every image."""
-    step = [max(1, side // _SAMPLE_SIDE) for side in pixels.shape[:2]]
     # The sample may miss a rare value, so only few values make the whole image worth counting.
-    found = len(np.unique(pixels[:: step[0], :: step[1]]))
+    found = len(np.unique(pixels[_sampled(pixels)]))
     return min(FEW_LEVELS, found if found >= FEW_LEVELS else int(np.count_nonzero(np.bincount(pixels.ravel()))))
 
 
@@ -261,7 +283,32 @@ def find_in_shapes(
             )
             remedy = "--resize squash or --resize letterbox (in a plan input.resize) keeps the whole image"
             found.append(Finding("warning", "cut_off", evidence, remedy))
+    if spec is not None and known:
+        found += _scale(known, sizes, spec)
     return found
+
+
+def _scale(records: Sequence[ImageRecord], sizes: Mapping[str, tuple[int, int]], spec: InputSpec) -> Iterable[Finding]:
+    """Images that are enlarged or reduced much before the network sees them."""
+    # Beside the crop, the shorter side decides the scale in every way of resizing that fills the square.
+    side = median(min(sizes[record.id]) for record in records)
+    if side * MUCH_ENLARGED <= spec.resize:
+        evidence = (
+            f"the median image is {side:g} pixels on its shorter side and is enlarged {spec.resize / side:.1f} times "
+            f"for an input of {spec.size} pixels"
+        )
+        remedy = (
+            "larger originals would show more, if there are any; training chooses a smaller --input-size where this is "
+            "faster and not less accurate"
+        )
+        yield Finding("info", "enlarged", evidence, remedy)
+    elif side >= MUCH_REDUCED * spec.resize:
+        evidence = (
+            f"the median image is {side:g} pixels on its shorter side and is reduced {side / spec.resize:.1f} times "
+            f"for an input of {spec.size} pixels"
+        )
+        remedy = "where the class shows in small details, cut the images into tiles or give a larger --input-size"
+        yield Finding("info", "reduced", evidence, remedy)
 
 
 def view_facts(sizes: Mapping[str, tuple[int, int]], spec: InputSpec) -> ViewFacts:
