@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +14,18 @@ import yaml
 from PIL import Image
 
 import headstart
+from headstart.data.sources.reading import open_source
+from headstart.engine.known.pretrained import torch_classifier
+from headstart.engine.prefix.inference import features_of
+from headstart.engine.store.activations import Activations
 from headstart.errors import DataError, PlanError
+from headstart.input_spec import Decoding
+from headstart.networks.cards.finding import find_model
+from headstart.plan.plan import DataPlan
 from headstart.prediction.bundle import read_info
+from headstart.training.channels.adapting import SetAdapter
+from headstart.workflow.embedding import EmbedOptions, fill_store
+from headstart.workflow.images import divided_by_name
 from headstart.workflow.training.result import TrainResult
 
 RNG = np.random.default_rng(0)
@@ -44,6 +56,16 @@ def tiles(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def train(tiles: Path, out: Path, **options: object) -> TrainResult:
     given = {"strategy": "feature_extraction", "input_size": 32, **options}
     return headstart.train(tiles, out=out, progress="none", **given)
+
+
+@pytest.fixture
+def no_engine(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+    """From then on no features may be computed."""
+
+    def forbid() -> None:
+        monkeypatch.setattr(Activations, "_engine_for", lambda *given: pytest.fail("an engine was made"))
+
+    return forbid
 
 
 @pytest.fixture(scope="module")
@@ -155,3 +177,77 @@ def test_a_resumed_run_gives_the_bundle_it_would_have_had(tiles: Path, tmp_path:
     first, second = ((one.bundle / "model.safetensors").read_bytes() for one in (whole, again))
     assert first == second
     assert read_info(whole.bundle) == read_info(again.bundle)
+
+
+def test_embedded_features_show_the_bands_and_training_finds_them(
+    tiles: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, no_engine: Callable[[], None]
+):
+    monkeypatch.setenv("HEADSTART_HOME", str(tmp_path / "home"))
+    filled = fill_store(EmbedOptions(str(tiles), input_size=32))
+    assert (filled.figures.channels_by, filled.figures.computed) == ("learned", 2 * A_CLASS)
+    found = headstart.embed(tiles, input_size=32, progress="none")
+    choice, records = find_model("tf_efficientnet_lite0"), open_source(str(tiles)).records
+    weights = replace(choice.card.input.at_size(32), decoding=Decoding(band_count=BANDS))
+    fitted = divided_by_name(DataPlan(source=str(tiles)), seed=0).roles.train
+    given = SetAdapter(fitted).adapted(weights)
+    network = torch_classifier(choice, num_classes=2, seed=0, size=32, adapter=given.adapter)
+    expected = features_of(network, records, given.spec)
+    assert np.abs(found.features - expected).max() <= 2e-3 * np.abs(expected).max()
+    no_engine()
+    assert fill_store(EmbedOptions(str(tiles), input_size=32)).figures.stored_before == 2 * A_CLASS
+    train(tiles, tmp_path / "run", channels="learned")
+
+
+def test_ways_and_statistics_are_part_of_the_address_of_features(
+    tiles: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("HEADSTART_HOME", str(tmp_path / "home"))
+    some = tmp_path / "some"
+    shutil.copytree(tiles, some)
+    for name in ("dry/0.tif", "wet/0.tif"):
+        (some / name).unlink()
+    (some / "dry" / "1.tif").write_bytes(b"no image")
+    computed = [
+        fill_store(EmbedOptions(str(data), input_size=32, channels=channels)).figures.computed
+        for data, channels in ((tiles, "learned"), (tiles, "sum"), (some, "learned"), (tiles, "auto"))
+    ]
+    assert computed == [2 * A_CLASS, 2 * A_CLASS, 2 * A_CLASS - 3, 0]
+
+
+def test_unlabelled_tiles_are_embedded(tiles: Path, tmp_path: Path):
+    for path in tiles.rglob("*.tif"):
+        shutil.copy(path, tmp_path / f"{path.parent.name}-{path.name}")
+    found = headstart.embed(tmp_path, input_size=32, layer="stage2", progress="none")
+    assert (len(found.ids), set(found.labels)) == (2 * A_CLASS, {""})
+
+
+def test_depths_are_probed_on_bands_with_and_without_the_run(trained: TrainResult, tiles: Path, tmp_path: Path):
+    alone = headstart.probe(tiles, progress="none", patches=tmp_path / "patches.png")
+    assert (alone.channels_by, alone.accuracy) == ("learned", 1)
+    assert (tmp_path / "patches.png").stat().st_size > 1000
+    with_run = headstart.probe(tiles, run=trained.run.folder, progress="none")
+    assert with_run.channels_by == read_info(trained.bundle).input.channels_by
+    # The linear probe left the backbone as it was adapted: the probe adapts it in the same way, bit for bit.
+    assert all(group.cka == pytest.approx(1, abs=1e-6) for group in with_run.curve.groups)
+    with pytest.raises(PlanError, match="leave out bits, bands, window, contrast and channels"):
+        headstart.probe(tiles, run=trained.run.folder, channels="sum", progress="none")
+
+
+def test_networks_are_ranked_on_bands(tiles: Path):
+    lite = "tf_efficientnet_lite0"
+    found = headstart.shortlist(tiles, lite, input_size=32, progress="none")
+    assert (found.models, found.skipped) == ((f"{lite}:in1k",), {})
+    assert found.figures.channels_by == "learned"
+    of_three = headstart.shortlist(tiles, lite, input_size=32, bands="3,2,1", progress="none")
+    assert of_three.figures.channels_by is None
+    assert found.ranking[0].scores.log_loss < of_three.ranking[0].scores.log_loss
+
+
+@pytest.mark.parametrize("count", [4, 5])
+def test_advice_knows_the_bands(tiles: Path, tmp_path: Path, count: int):
+    for path in tiles.rglob("*.tif"):
+        write(tmp_path / path.parent.name / path.name, tifffile.imread(path)[:, :, :count])
+    found = headstart.advise(tmp_path, progress="none")
+    assert found.situation.channels == count
+    assert any(f"brings {count} bands to the three channels" in step.text for step in found.steps)
+    assert not any("similarity was not measured" in warning for warning in found.warnings)

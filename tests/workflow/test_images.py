@@ -23,8 +23,6 @@ from headstart.workflow.images import (
     content_hash,
     divided_by_name,
     drawn_by_name,
-    preview,
-    refuse_preview,
 )
 from headstart.workflow.plans import make_plan
 from near_copies import cropped, recompressed, scene
@@ -149,11 +147,6 @@ def test_the_content_hash_sees_bytes_names_and_roles(image_folder: Path):
     assert content_hash(check_for_training(plan(image_folder), no_progress)) != first
 
 
-def test_preview_writes_a_picture(image_folder: Path, tmp_path: Path):
-    preview(Request(DataPlan(source=str(image_folder)), input_size=32), tmp_path / "sheet.png")
-    assert (tmp_path / "sheet.png").stat().st_size > 1000
-
-
 def test_images_of_one_group_alone_cannot_be_cross_validated(image_folder: Path, tmp_path: Path):
     """Two patients: one is the test set, so the other is the training and the validation set."""
     files = sorted(image_folder.rglob("*.png"))
@@ -194,19 +187,6 @@ def test_what_is_left_out_is_a_finding_and_stops_where_strict(image_folder: Path
         check_for_training(plan(image_folder, val=str(val), unreadable="stop"), no_progress)
     (val / "blue" / "gone.png").unlink()
     check_for_training(plan(image_folder, val=str(val), unreadable="stop"), no_progress)
-
-
-def test_a_preview_is_a_png_outside_data(image_folder: Path, tmp_path: Path):
-    for name, words in (("sheet.jpg", r"is a PNG.*write .*sheet\.png"), ("sheet", "is a PNG")):
-        with pytest.raises(DataError, match=words):
-            refuse_preview(str(image_folder), tmp_path / name)
-    link = tmp_path / "link"
-    link.symlink_to(image_folder)
-    for inside in (image_folder / "sheet.png", image_folder / "blue" / "sheet.png", link / "sheet.png"):
-        with pytest.raises(DataError, match=r"would lie in .* choose a place outside DATA"):
-            refuse_preview(str(image_folder), inside)
-    refuse_preview(str(image_folder), tmp_path / "sheet.PNG")
-    refuse_preview("digits", Path("sheet.png"))
 
 
 def test_of_many_images_some_are_held_out_for_the_steps(image_folder: Path, monkeypatch: pytest.MonkeyPatch):

@@ -14,7 +14,7 @@ import PIL
 import simplejpeg
 from PIL import Image
 
-from headstart.data.decoders.decoded import DECODE_VERSION, Bands, Pixels
+from headstart.data.decoders.decoded import DECODE_VERSION, Bands, Pixels, shown_bands
 from headstart.errors import DataError
 from headstart.input_spec import InputSpec
 
@@ -36,6 +36,9 @@ EXTREME_RATIO = 32.0
 """Longer over shorter side above which only what remains of an image is resized: of 100,000 x 8 pixels the whole would
 take gigabytes. Below it the whole is resized and then cut, as the reference transforms do: the short cut differs from
 them by one level in a thousandth of the values."""
+
+SHOWN_DEVIATIONS = 2.0
+"""Of a band on each side of its mean, in pictures for people."""
 
 VIEW_VERSION = 3
 """Raised whenever the same pixels may give another view."""
@@ -137,6 +140,23 @@ def unscale(inputs: NetworkInput, spec: InputSpec) -> Pixels:
     """Pixels 0..255 of an input, the inverse of `scale`, for people."""
     values = inputs * np.asarray(spec.std, np.float32) + np.asarray(spec.mean, np.float32)
     return np.rint(np.clip(values, 0, 1) * 255).astype(np.uint8)
+
+
+def picture_of_input(inputs: NetworkInput, spec: InputSpec) -> Pixels:
+    """Picture of an input, for people: its pixels, or three of its bands.
+
+    Reflectance uses a small part of its range: each band is shown from two deviations below its mean to two above, in
+    the training images, so that images stay comparable.
+
+    Args:
+        inputs: Height x width x channels.
+        spec: That it was made with.
+    """
+    if spec.channels_by is None:
+        return unscale(inputs, spec)
+    shown = inputs[:, :, shown_bands(spec.channels)]
+    picture: Pixels = np.rint(np.clip(shown / (2 * SHOWN_DEVIATIONS) + 0.5, 0, 1) * 255).astype(np.uint8)
+    return picture
 
 
 def evaluation_view(values: Pixels | Bands, spec: InputSpec) -> NetworkInput:

@@ -16,6 +16,7 @@ from headstart.engine.store.index import Reader
 from headstart.errors import DataError
 from headstart.files import is_folder
 from headstart.findings import Finding
+from headstart.input_spec import ChannelMethod
 
 FILE_SUFFIXES = (".npz", ".parquet")
 _OTHER_FILES = frozenset(
@@ -67,6 +68,8 @@ class EmbedFigures:
     unreadable: dict[str, str]
     """Image id -> reason why it was left out."""
     findings: tuple[Finding, ...]
+    channels_by: ChannelMethod | None = None
+    """How the bands of the images reach the network; None: they have its channels."""
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import astuple, dataclass, replace
 from pathlib import Path
 
+from headstart.data.band_count import with_band_count
 from headstart.data.checks.facts_cache import decoding_version, facts_folder, stored_or_found
 from headstart.data.decoders.headers import FileOrigin, Header, read_header
 from headstart.data.loading import ReadImage, read_image
@@ -68,6 +69,7 @@ def look_at_images(
         decoding: How they are read.
         progress: Receives how many were looked at.
     """
+    decoding = with_band_count(decoding, records, channels="auto")
     some = [replace(record, content=content) for record in _spread(records) if (content := _content(record))]
     digest = hashlib.blake2b(f"{LOOK_VERSION} {decoding_version(decoding)}".encode(), digest_size=16)
     looked = progress("looking at images", len(some))

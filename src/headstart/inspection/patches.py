@@ -12,7 +12,7 @@ import numpy as np
 from headstart.advice.probe.by_depth import DepthCurve
 from headstart.data.decoders.decoded import Pixels
 from headstart.data.loading import read_view
-from headstart.data.preprocess import unscale
+from headstart.data.preprocess import picture_of_input
 from headstart.data.sources.reading import ImageRecord
 from headstart.input_spec import InputSpec
 from headstart.inspection.patch_sheet import SheetRow, write_patch_sheet
@@ -140,6 +140,6 @@ def _cut(patch: Patch, records: Sequence[ImageRecord], spec: InputSpec, views: d
     # Channels often share their strongest images: decoding is the dear part.
     if patch.image not in views:
         record = next(record for record in records if record.id == patch.image)
-        views[patch.image] = unscale(np.asarray(read_view(record, spec), np.float32), spec)
+        views[patch.image] = picture_of_input(np.asarray(read_view(record, spec), np.float32), spec)
     left, top, right, bottom = patch.box
     return views[patch.image][top:bottom, left:right]

@@ -13,18 +13,21 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from headstart.advice.choices import Reason
+from headstart.data.band_count import with_band_count
 from headstart.data.checks import image_checks
 from headstart.data.sources.reading import ImageRecord
 from headstart.data.sources.source_findings import STRICT, find_in_source
 from headstart.errors import HeadstartError
 from headstart.input_spec import Decoding
-from headstart.inspection.domain_look import MOST_COLOURS, ImagesSeen, domain_of, look_at_images
+from headstart.inspection.domain_look import ImagesSeen, domain_of, look_at_images
 from headstart.knowledge.domain import SimilarityLevel
 from headstart.knowledge.domains import DOMAINS
 from headstart.plan.plan import DataPlan, Domain
 from headstart.runs.progress import Progress, no_progress
 from headstart.workflow.images import divided_by_name
 
+_COLOURS = (1, 3)
+"""Channels of images that can be compared with ImageNet's."""
 _FEW_GROUPS = 0.5
 """Groups per image below which a warning is given."""
 
@@ -68,6 +71,9 @@ def inspect_images(
     counts = Counter(record.label for record in roles.training_pool)
     looked = look_at_images(roles.training_pool, decoding=part.decoding, progress=progress)
     channels = looked.channels if part.decoding.bands is None else len(part.decoding.bands)
+    decoding = with_band_count(part.decoding, roles.training_pool, channels="auto")
+    if decoding.band_count is not None:
+        channels = decoding.band_count
     seen = ImageFacts(
         {
             "images": len(roles.training_pool),
@@ -89,8 +95,8 @@ def inspect_images(
         )
     if domain in (None, "auto"):
         _tell_domain(seen, looked, part.source, sorted(counts))
-    if similarity is None and channels <= MOST_COLOURS:
-        _measure_similarity(seen, roles.training_pool, part.decoding, progress)
+    if similarity is None and channels in _COLOURS:
+        _measure_similarity(seen, roles.training_pool, decoding, progress)
     return seen
 
 

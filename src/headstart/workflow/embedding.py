@@ -10,7 +10,6 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -18,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from headstart.amounts import count_text
+from headstart.data.band_count import with_band_count
 from headstart.data.checks import image_checks
 from headstart.data.loading import reader_threads
 from headstart.data.sources.dataset import Links
@@ -31,13 +31,16 @@ from headstart.input_spec import Decoding, Resize
 from headstart.networks.cards.finding import find_model
 from headstart.plan.plan import DataPlan, NoncommercialWeights
 from headstart.plan.request import Request
+from headstart.plan.sections import ChannelChoice
 from headstart.runs.progress import Progress, no_progress
-from headstart.workflow.images import read_watched
+from headstart.training.channels.adapting import SetAdapter
+from headstart.workflow.images import read_watched, training_images
 from headstart.workflow.plans import make_plan, refuse_by_licence
 
 if TYPE_CHECKING:
     from headstart.engine.store.activations import Activations, View
     from headstart.engine.store.index import Reader
+    from headstart.networks.band_adapter import BandAdapter
 
 MOST_EMBED_VIEWS = 64
 
@@ -59,6 +62,8 @@ class EmbedOptions:
     """crop, squash or letterbox."""
     decoding: Decoding = field(default_factory=Decoding)
     """What the bytes of the image files become."""
+    channels: ChannelChoice | None = None
+    """How bands reach the network; None and auto take `adapting.UNPROBED_METHOD`."""
     links: Links = "inside"
     """Whether links out of DATA are followed."""
     precision: Literal["float16", "float32"] = "float16"
@@ -138,6 +143,7 @@ def embed(
     input_size: int | None = None,
     resize: Resize | None = None,
     decoding: Decoding = Decoding(),  # noqa: B008 - frozen
+    channels: ChannelChoice | None = None,
     links: Links = "inside",
     precision: Literal["float16", "float32"] = "float16",
     seed: int = 0,
@@ -157,6 +163,7 @@ def embed(
         input_size: Side in pixels; None takes the weights' own.
         resize: crop, squash or letterbox: how an image becomes a square; None takes the way of the weights.
         decoding: What the bytes of the image files become.
+        channels: How 2 or 4 to 16 bands reach the network; None takes `learned`, because nothing is trained here.
         links: Whether links out of DATA are followed.
         precision: Of the stored rows; float16 rounds a row by at most 1/1024 of its length.
         seed: Of the views.
@@ -175,6 +182,7 @@ def embed(
         input_size=input_size,
         resize=resize,
         decoding=decoding,
+        channels=channels,
         links=links,
         precision=precision,
         seed=seed,
@@ -219,6 +227,7 @@ class _Work:
                 model=options.model,
                 input_size=options.input_size,
                 resize=options.resize,
+                channels=options.channels,
                 seed=options.seed,
                 noncommercial_weights=options.noncommercial_weights,
             )
@@ -226,19 +235,22 @@ class _Work:
         self._choice = find_model(self._plan.model.name)
         refuse_by_licence(self._plan.model, self._choice)
         asked = self._plan.input
-        self._spec = self._choice.card.input.as_requested(
-            size=asked.size, resize=asked.resize, decoding=options.decoding
-        )
+        decoding = with_band_count(options.decoding, self.records, channels=asked.channels)
+        self._spec = self._choice.card.input.as_requested(size=asked.size, resize=asked.resize, decoding=decoding)
 
     def rows(self) -> tuple[Reader, Reader | None]:
         """Fill the store and open what is in it; copies of a file are computed once."""
-        activations = self._activations = self._frozen_part()
-        self._read()
+        if self._spec.decoding.band_count is None:  # then a network that cannot be had is named before files are read
+            activations = self._activations = self._frozen_part(None)
+            self._read()
+        else:
+            self._read()
+            activations = self._activations = self._frozen_part(self._adapted_to_bands())
         try:
             self._fill(activations)
         except DataError:
             # A file that has bytes but is no image shows only now; all are read, so that each such file is named.
-            facts = read_watched(self.records, self._progress, decoding=self.options.decoding)
+            facts = read_watched(self.records, self._progress, decoding=self._spec.decoding)
             if not facts.unreadable:
                 raise
             self._leave_out(facts)
@@ -266,26 +278,33 @@ class _Work:
             engine=None if self._activations is None else self._activations.engine_name,
             unreadable=self.unreadable,
             findings=self._findings,
+            channels_by=self._spec.channels_by,
         )
 
-    def _frozen_part(self) -> Activations:
+    def _adapted_to_bands(self) -> BandAdapter | None:
+        """Adapter of the network to the bands of the images; the input is then that of the bands."""
+        # An image that cannot be read must not stop the statistics.
+        self._leave_out(read_watched(self.records, self._progress, decoding=self._spec.decoding))
+        records = training_images(self._plan, self.records)
+        found = SetAdapter(records, channels=self._plan.input.channels, seed=self.options.seed).adapted(self._spec)
+        self._spec = found.spec
+        return found.adapter
+
+    def _frozen_part(self, adapter: BandAdapter | None) -> Activations:
         from headstart.engine.known.features import pooled_part
-        from headstart.engine.known.pretrained import pretrained_classifier, torch_classifier
+        from headstart.engine.known.pretrained import feature_extractor, torch_classifier
         from headstart.engine.store.activations import Activations
 
-        # Only what comes before the head is read; its classes and its seed change no feature.
         size, grain = self._spec.size, self._plan.model.grain
-        build = partial(torch_classifier, self._choice, num_classes=2, seed=0, size=size, grain=grain)
         if self.options.layer == POOLED:
             self._part = pooled_part(
-                pretrained_classifier(
-                    self._choice, num_classes=2, size=size, grain=grain, purpose="features", build=build
-                )
+                feature_extractor(self._choice, size=size, grain=grain, purpose="features", adapter=adapter)
             )
         else:
             from headstart.engine.store.frozen_part import cut_at, frozen_part
 
-            classifier = build()
+            # Only what comes before the head is read; its classes and its seed change no feature.
+            classifier = torch_classifier(self._choice, num_classes=2, seed=0, size=size, grain=grain, adapter=adapter)
             self._part = frozen_part(classifier, cut_at(classifier, self.options.layer, size=size))
         return Activations(
             self._part,

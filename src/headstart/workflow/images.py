@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Literal
 
 from headstart.data.band_count import with_band_count
@@ -18,7 +16,7 @@ from headstart.data.redraw import Fixed, redrawn, without_group_mates
 from headstart.data.sources.dataset import LabelPolicy
 from headstart.data.sources.reading import Dataset, ImageRecord, open_source
 from headstart.data.sources.source_findings import refuse_left_out
-from headstart.data.sources.source_names import absolute_source, is_missing, is_place
+from headstart.data.sources.source_names import absolute_source, is_missing
 from headstart.data.splits import (
     VAL_PREFIX,
     Roles,
@@ -28,8 +26,7 @@ from headstart.data.splits import (
     refuse_shared_groups,
     without_others,
 )
-from headstart.errors import DataError, require
-from headstart.files import is_folder
+from headstart.errors import DataError
 from headstart.input_spec import Decoding, InputSpec
 from headstart.networks.cards.finding import find_model
 from headstart.plan.group_rule import group_column
@@ -37,7 +34,6 @@ from headstart.plan.image_counts import steps_hold_out
 from headstart.plan.plan import DataPlan, Plan, ProbePhase
 from headstart.plan.request import DEFAULT_MODEL, Request
 from headstart.runs.progress import Progress
-from headstart.workflow.plans import domain_found, make_plan
 
 
 @dataclass(frozen=True)
@@ -154,6 +150,20 @@ def drawn_by_name(plan: Plan) -> NamedImages:
     return divided_by_name(plan.data, seed=plan.seed, tuned=True)
 
 
+def training_images(plan: Plan, records: Sequence[ImageRecord]) -> tuple[ImageRecord, ...]:
+    """Those of the images that a plan would train on; all of them where it could not, as without labels.
+
+    Args:
+        plan: Whose images they are.
+        records: Those that can be read.
+    """
+    try:
+        names = {record.id for record in drawn_by_name(plan).roles.train}
+    except DataError:
+        return tuple(records)
+    return tuple(record for record in records if record.id in names)
+
+
 def divided_by_name(part: DataPlan, *, seed: int, tuned: bool = False) -> NamedImages:
     """The images of DATA and the role of each, as `train` draws them, before any is read.
 
@@ -252,46 +262,6 @@ def content_hash(data: CheckedData) -> str:
     return digest.hexdigest()
 
 
-def preview(options: Request, path: Path) -> None:
-    """Write a contact sheet: images exactly as the network sees them, evaluation view and training views.
-
-    Raises:
-        DataError: nothing to show.
-    """
-    refuse_preview(options.data.source, path)
-    require("torch", extra="train")
-    from headstart.inspection.contact_sheet import write_contact_sheet
-
-    plan = make_plan(options, domain_found(options))
-    dataset = open_source(plan.data.source, links=plan.data.links)
-    write_contact_sheet(
-        path,
-        _examples(dataset),
-        requested_input(options),
-        preset=plan.augmentation.preset,
-        flip=plan.augmentation.flip,
-        seed=plan.seed,
-    )
-
-
-def refuse_preview(source: str, path: Path) -> None:
-    """Refuse a place for the preview that would mislead or do harm, before anything is read.
-
-    Raises:
-        DataError: another suffix than .png, or a file inside DATA, where it would be an image without a class.
-    """
-    if path.suffix.lower() != ".png":
-        raise DataError(
-            f"the preview is a PNG, and {path} has another suffix", remedy=f"write {path.with_suffix('.png')}"
-        )
-    folder = Path(source)
-    if is_place(source) and is_folder(folder) and folder.resolve() in path.resolve().parents:
-        raise DataError(
-            f"the preview {path} would lie in {source} and be taken for one of its images",
-            remedy="choose a place outside DATA",
-        )
-
-
 def requested_input(options: Request) -> InputSpec:
     """Input of the network that a request names."""
     weights = find_model(options.model or DEFAULT_MODEL).card.input
@@ -321,14 +291,3 @@ def sources_of(part: DataPlan, *, labels: LabelPolicy = "needed") -> tuple[Datas
     grouped = with_header_groups((*dataset.records, *held), part.group)  # of both: a patient may be in both
     count = len(dataset.records)
     return replace(dataset, records=grouped[:count]), replace(given, records=grouped[count:])
-
-
-def _examples(dataset: Dataset, *, per_class: int = 2, most: int = 12) -> list[ImageRecord]:
-    """A few images of every class."""
-    taken: Counter[str] = Counter()
-    chosen: list[ImageRecord] = []
-    for record in dataset.records:
-        if taken[record.label] < per_class and len(chosen) < most:
-            taken[record.label] += 1
-            chosen.append(record)
-    return chosen

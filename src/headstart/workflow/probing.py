@@ -4,25 +4,23 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from headstart.advice.probe.by_depth import DepthCurve, GroupFeatures, GroupProbe, folds_by_group, probe_depths
+from headstart.advice.probe.by_depth import DepthCurve, GroupProbe, folds_by_group, probe_depths
 from headstart.amounts import accuracy_text
+from headstart.data.band_count import with_band_count
 from headstart.data.checks import image_checks
-from headstart.data.early_views import make_early_views
 from headstart.data.sources.reading import ImageRecord
 from headstart.data.sources.source_names import absolute_source
 from headstart.data.splits import group_names, join_identical, limited
-from headstart.errors import DataError, HeadstartError, ModelError, PlanError, require, require_installed
+from headstart.errors import DataError, HeadstartError, PlanError, require_installed
 from headstart.files import is_file, is_folder, refuse_unwritable
-from headstart.input_spec import Decoding, InputSpec
-from headstart.inspection.depth_pass import DepthPass
+from headstart.input_spec import ChannelMethod, Decoding
+from headstart.inspection.features_by_depth import bundle_input, cached_by_depth, computed_by_depth
 from headstart.inspection.patches import PATCHES_SUFFIX, Patches
 from headstart.measures.intervals import numbered
 from headstart.networks.cards.catalog import ModelChoice
@@ -30,13 +28,14 @@ from headstart.networks.cards.finding import find_model
 from headstart.plan.group_rule import source_rule
 from headstart.plan.plan import DataPlan, ModelPlan, NoncommercialWeights
 from headstart.plan.request import DEFAULT_MODEL, Request
+from headstart.plan.sections import ChannelChoice
 from headstart.runs.folder import Run
 from headstart.runs.progress import Progress, no_progress
-from headstart.workflow.images import divided_by_name, drawn_by_name
+from headstart.training.channels.adapting import AdaptedInput, SetAdapter
+from headstart.workflow.images import divided_by_name, drawn_by_name, read_watched
 from headstart.workflow.plans import refuse_by_licence
 
 if TYPE_CHECKING:
-    from headstart.advice.probe.reader import DepthReader
     from headstart.engine.known.classifier import AnyClassifier
 
 
@@ -59,6 +58,8 @@ class DepthProbe:
     seconds: float
     patches: Patches | None = None
     """Patches with the strongest activations, if requested."""
+    channels_by: ChannelMethod | None = None
+    """How the bands of the images reach the network; None: they have its channels."""
 
     @property
     def sentence(self) -> str:
@@ -113,6 +114,7 @@ class DepthProbe:
             "input_size": self.input_size,
             "run": self.run,
             "unreadable": self.unreadable,
+            "channels_by": self.channels_by,
         }
         return values if self.patches is None else {**values, "patches": self.patches.to_dict()}
 
@@ -126,6 +128,7 @@ def probe(
     limit: str | None = None,
     seed: int | None = None,
     decoding: Decoding = Decoding(),  # noqa: B008 - frozen
+    channels: ChannelChoice | None = None,
     patches: str | os.PathLike[str] | None = None,
     noncommercial_weights: NoncommercialWeights = "refuse",
     progress: Progress = no_progress,
@@ -145,6 +148,7 @@ def probe(
         limit: A seeded sample of these images: `100/class`, or `1000`.
         seed: Give the one to train with, so that no test image is used. None: the run's, else 0.
         decoding: What the values of a file become; with a run as that was trained.
+        channels: How 2 or 4 to 16 bands reach the network; None takes `learned`, with a run as that was trained.
         patches: A .png to be written: patches with the strongest activations of each group.
         noncommercial_weights: refuse or allow weights whose licence forbids commercial use.
         progress: Receives the progress.
@@ -158,8 +162,8 @@ def probe(
     """
     started = time.monotonic()
     source, folder = os.fspath(data), None if run is None else _bundle_of(Path(run))
-    if folder is not None and decoding != Decoding():
-        faults = ["decoding: that of the run is used; leave out bits, bands, window and contrast"]
+    if folder is not None and (decoding != Decoding() or channels is not None):
+        faults = ["decoding: that of the run is used; leave out bits, bands, window, contrast and channels"]
         raise PlanError(faults, source="the request")
     target = None if patches is None else _checked(Path(patches))
     part = DataPlan.from_options(source=source, group=group, limit_train=limit)
@@ -168,12 +172,12 @@ def probe(
     choice = find_model(name)
     Request(part, model=name, seed=seed or 0, noncommercial_weights=noncommercial_weights)  # raises its faults
     refuse_by_licence(ModelPlan(name=name, noncommercial_weights=noncommercial_weights), choice)
-    spec = replace(choice.card.input, decoding=decoding)
     images = _of_run(trained, part, seed) if trained is not None else _without_run(part, seed or 0)
     require_installed("torch", extra="train")
-    own = None if folder is not None or target is not None else _classifier(choice)
-    cached = None if own is None else _cached_features(own, spec, images, source, progress)
-    found = cached or _computed_features(choice, own, spec, folder, images, source, target, progress)
+    given = _input(choice, images, source, folder, decoding, channels or "auto", progress)
+    own = None if folder is not None or target is not None else _classifier(choice, given)
+    cached = None if own is None else cached_by_depth(own, given.spec, images.records, source, progress)
+    found = cached or computed_by_depth(choice, own, given, folder, images.records, source, target, progress)
     records, labels = found.facts.readable, [record.label for record in found.facts.readable]
     together = join_identical({record.id: images.groups[record.id] for record in records}, found.facts.digests)
     folds = folds_by_group(records, together, seed=images.seed)
@@ -190,7 +194,8 @@ def probe(
     )
     drawn, told = found.draw(curve), None if run is None else os.fspath(run)
     left_out, seconds = found.facts.unreadable, time.monotonic() - started
-    return DepthProbe(curve, choice.name, source, classes, told, found.input_size, left_out, seconds, drawn)
+    by, size = given.spec.channels_by, found.input_size
+    return DepthProbe(curve, choice.name, source, classes, told, size, left_out, seconds, drawn, by)
 
 
 def _checked(path: Path) -> Path:
@@ -228,6 +233,8 @@ class _Images:
 
     records: tuple[ImageRecord, ...]
     """Training images, in order of id."""
+    train: tuple[ImageRecord, ...]
+    """Those on which weights are fitted, which the statistics of bands are of."""
     groups: dict[str, str]
     """Image id -> group that lies in one fold."""
     seed: int
@@ -237,7 +244,7 @@ class _Images:
 def _without_run(part: DataPlan, seed: int) -> _Images:
     """Images that `train` would train on."""
     named = divided_by_name(part, seed=seed)
-    return _Images(named.roles.training_pool, named.groups, seed)
+    return _Images(named.roles.training_pool, named.roles.train, named.groups, seed)
 
 
 def _of_run(run: Run, requested: DataPlan, seed: int | None) -> _Images:
@@ -268,127 +275,49 @@ def _of_run(run: Run, requested: DataPlan, seed: int | None) -> _Images:
     if not records:
         raise DataError(f"{requested.source} holds none of the training images of {run.folder}")
     groups = named.groups if requested.group is None else group_names(records, requested.group)
-    return _Images(limited(records, requested.limit_train, seed=plan.seed), groups, plan.seed)
+    fitted = set(data.ids("train"))
+    train = tuple(record for record in drawn if record.id in fitted)
+    return _Images(limited(records, requested.limit_train, seed=plan.seed), train, groups, plan.seed)
 
 
 def _is_same(source: str, other: str) -> bool:
     return absolute_source(source) == absolute_source(other)
 
 
-@dataclass(frozen=True)
-class _Features:
-    """Features of the readable images after every layer group."""
+def _input(
+    choice: ModelChoice,
+    images: _Images,
+    source: str,
+    bundle: Path | None,
+    decoding: Decoding,
+    channels: ChannelChoice,
+    progress: Progress,
+) -> AdaptedInput:
+    """Input of the network for the images, and its adapter if they have bands; of a run those that it was trained with.
 
-    facts: image_checks.FileFacts
-    features: GroupFeatures
-    """Of the pretrained network."""
-    backbone_names: tuple[str, ...]
-    """All groups before the head, stem to last stage."""
-    input_size: int
-    tuned: GroupFeatures | None = None
-    """Of the run's network."""
-    draw: Callable[[DepthCurve], Patches | None] = lambda curve: None
-    """Patches, if requested."""
+    Raises:
+        ModelError: the run is one of another network.
+        DataError: no training image can be read.
+    """
+    weights = replace(choice.card.input, decoding=with_band_count(decoding, images.records, channels=channels))
+    if bundle is not None:
+        weights = bundle_input(bundle, choice)
+        channels = weights.channels_by or "plain"
+    if weights.decoding.band_count is None:
+        return AdaptedInput(weights)
+    facts = read_watched(images.train, progress, decoding=weights.decoding)
+    image_checks.refuse_unusable(facts, source=source, strict=False)
+    found = SetAdapter(facts.readable, channels=channels, seed=images.seed).adapted(weights)
+    return found if bundle is None else replace(found, spec=weights)
 
 
-def _classifier(choice: ModelChoice) -> AnyClassifier:
+def _classifier(choice: ModelChoice, given: AdaptedInput) -> AnyClassifier:
     """The pretrained network, without torch where it is known.
 
     Raises:
         HeadstartError: the weights cannot be loaded, or they do not fit the network.
     """
-    from headstart.engine.known.pretrained import pretrained_classifier, torch_classifier
+    from headstart.engine.known.pretrained import feature_extractor
 
-    size = choice.card.input.size
-    build = partial(torch_classifier, choice, num_classes=2, seed=0, size=size)
     # Its tensors are kept for a bundle: the training that comes next then needs no torch either, unless it tunes.
-    return pretrained_classifier(choice, num_classes=2, size=size, purpose="bundle", build=build)
-
-
-def _cached_features(
-    own: AnyClassifier, spec: InputSpec, images: _Images, source: str, progress: Progress
-) -> _Features | None:
-    """Features out of the activation cache; None where its rows do not hold every group that can be read.
-
-    Raises:
-        DataError: the images cannot be probed.
-    """
-    from headstart.advice.probe.depth_rows import cached_depths
-
-    if (rows := cached_depths(own, spec)) is None:
-        return None
-    with make_early_views(rows.spec):
-        facts = rows.read(images.records, progress)
-        image_checks.refuse_unusable(facts, source=source, strict=False)
-        return _Features(facts, rows.features(facts, progress), rows.backbone_names, rows.spec.size)
-
-
-def _computed_features(
-    choice: ModelChoice,
-    own: AnyClassifier | None,
-    spec: InputSpec,
-    bundle: Path | None,
-    images: _Images,
-    source: str,
-    patches: Path | None,
-    progress: Progress,
-) -> _Features:
-    """Features by one pass of the pretrained network, and of the run's if there is one, over all images.
-
-    Args:
-        choice: The network.
-        own: The same, if it was built.
-        spec: Input of the network; a run has its own.
-        bundle: Of the run.
-        images: To read.
-        source: DATA.
-        patches: Where to draw them.
-        progress: Receives the progress.
-
-    Raises:
-        HeadstartError: a network cannot be had or read at every depth, or the images cannot be probed.
-    """
-    require("torch", extra="train")
-    reader, tuned, spec = _readers(choice, own, spec, bundle)
-    seen = DepthPass(spec, [reader] if tuned is None else [reader, tuned], drawn=patches is not None)
-    seen.look_at(images.records, progress)
-    image_checks.refuse_unusable(seen.facts, source=source, strict=False)
-    return _Features(
-        seen.facts,
-        seen.features(0),
-        reader.backbone_names,
-        spec.size,
-        None if tuned is None else seen.features(1),
-        lambda curve: None if patches is None else seen.draw(patches, curve),
-    )
-
-
-def _readers(
-    choice: ModelChoice, own: AnyClassifier | None, spec: InputSpec, bundle: Path | None
-) -> tuple[DepthReader, DepthReader | None, InputSpec]:
-    """Readers of the pretrained network and of the run's, and their input: that of the run if there is one."""
-    from headstart.advice.probe.reader import DepthReader
-    from headstart.engine.prefix.depth_features import matching_depths, with_depths
-    from headstart.machine import best_device
-    from headstart.networks.backbone import build_classifier
-    from headstart.prediction.bundle import load_classifier, read_info
-
-    if bundle is not None:
-        info = read_info(bundle)
-        if info.card.architecture != choice.card.architecture:
-            raise ModelError(
-                f"{bundle} holds {info.card.name}",
-                expected=f"a run of {choice.name}, so that groups can be compared",
-                remedy=f"--model {info.card.name}",
-            )
-        spec = info.input
-    if own is None:
-        own = build_classifier(choice, kind="linear", num_classes=2, seed=0, input_size=spec.size)
-    made = own.built()
-    reader = DepthReader(made.network.to(best_device()), made.groups, size=spec.size, channels=spec.channels)
-    if bundle is None:
-        return reader, None, spec
-    trained, _ = load_classifier(bundle, deepen=with_depths)
-    # Groups are read by the network's own forward: a head on all depths has another one.
-    network = matching_depths(trained, (), spec.size).network.to(best_device())
-    return reader, DepthReader(network, trained.groups, size=spec.size, channels=spec.channels), spec
+    return feature_extractor(choice, size=given.spec.size, purpose="bundle", adapter=given.adapter)

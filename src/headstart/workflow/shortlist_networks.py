@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,9 +10,11 @@ from headstart.advice.shortlist.halving import FeatureArray
 from headstart.advice.shortlist.ranking import ShortlistCandidate
 from headstart.data.sources.reading import ImageRecord
 from headstart.errors import DiskFullError, NotWritableError
+from headstart.input_spec import Decoding
 from headstart.networks.cards.catalog import ModelChoice
 from headstart.plan.plan import ModelPlan, NoncommercialWeights
 from headstart.runs.progress import Progress, no_progress
+from headstart.training.channels.adapting import AdaptedInput, SetAdapter
 from headstart.workflow.plans import refuse_by_licence
 
 if TYPE_CHECKING:
@@ -34,6 +35,8 @@ class CandidateNetworks:
         digests: Mapping[str, bytes],
         *,
         input_size: int | None = None,
+        decoding: Decoding = Decoding(),  # noqa: B008 - frozen
+        adapter: SetAdapter | None = None,
         store: Path | None = None,
         noncommercial_weights: NoncommercialWeights = "refuse",
         progress: Progress = no_progress,
@@ -45,6 +48,8 @@ class CandidateNetworks:
             records: Readable images, in the order in which rounds take them.
             digests: Image id -> hash of its file.
             input_size: Side in pixels for all; None takes each network's own.
+            decoding: What the bytes of the image files become.
+            adapter: Adapts each network to the bands of the images; None: they have none.
             store: Folder of the store; None is `$HEADSTART_HOME/store`.
             noncommercial_weights: Whether weights whose licence forbids commercial use may be used.
             progress: Receives the progress.
@@ -53,6 +58,7 @@ class CandidateNetworks:
 
         self._choices, self._records, self._digests = choices, records, digests
         self._input_size, self._licences, self._progress = input_size, noncommercial_weights, progress
+        self._decoding, self._adapter = decoding, adapter
         self._store = ActivationStore(store)
         self._held: dict[str, tuple[AnyClassifier, Activations]] = {}
         self._holds_all = True
@@ -111,14 +117,13 @@ class CandidateNetworks:
 
     def _built(self, name: str) -> tuple[AnyClassifier, Activations]:
         from headstart.engine.known.features import pooled_part
-        from headstart.engine.known.pretrained import pretrained_classifier, torch_classifier
+        from headstart.engine.known.pretrained import feature_extractor
         from headstart.engine.store.activations import Activations
 
         choice = self._choices[name]
         refuse_by_licence(ModelPlan(name=name, noncommercial_weights=self._licences), choice)
-        own = choice.card.input
-        spec = own if self._input_size is None else own.at_size(self._input_size)
-        build = partial(torch_classifier, choice, num_classes=2, seed=0, size=spec.size)
-        classifier = pretrained_classifier(choice, num_classes=2, size=spec.size, purpose="features", build=build)
+        own = choice.card.input.as_requested(size=self._input_size, resize=None, decoding=self._decoding)
+        given = AdaptedInput(own) if self._adapter is None else self._adapter.adapted(own)
+        classifier = feature_extractor(choice, size=own.size, purpose="features", adapter=given.adapter)
         part, count = pooled_part(classifier), len(self._records)
-        return classifier, Activations(part, spec, self._digests, self._store, images_to_come=count)
+        return classifier, Activations(part, given.spec, self._digests, self._store, images_to_come=count)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -30,17 +30,21 @@ from headstart.advice.shortlist.ranking import (
     final_ranking,
     run_halving,
 )
+from headstart.data.band_count import with_band_count
 from headstart.data.checks import image_checks
 from headstart.data.sources.reading import ImageRecord
 from headstart.data.splits import Roles
 from headstart.errors import DataError, Interrupted, ModelError, PlanError, require_installed
+from headstart.input_spec import Decoding
 from headstart.measures.intervals import Together, numbered
 from headstart.networks.cards.catalog import ModelChoice, all_cards
 from headstart.networks.cards.finding import find_model
 from headstart.networks.cards.search import ModelQuery, search
 from headstart.plan.plan import DataPlan, NoncommercialWeights
 from headstart.plan.request import Request
+from headstart.plan.sections import ChannelChoice
 from headstart.runs.progress import Progress, no_progress
+from headstart.training.channels.adapting import SetAdapter
 from headstart.workflow.images import divided_by_name, joined_groups, read_watched
 from headstart.workflow.shortlist_networks import CandidateNetworks
 
@@ -67,6 +71,10 @@ class ShortlistOptions:
     """Pattern whose group 1 names what must stay together."""
     input_size: int | None = None
     """Side in pixels for all networks; None takes each one's own."""
+    decoding: Decoding = field(default_factory=Decoding)
+    """What the bytes of the image files become."""
+    channels: ChannelChoice | None = None
+    """How bands reach the networks; None and auto take `adapting.UNPROBED_METHOD`."""
     seed: int = 0
     """Seed of the sample, the folds and the test set: the one to train with."""
     store: Path | None = None
@@ -83,6 +91,8 @@ def shortlist(
     images: int | None = None,
     group: str | None = None,
     input_size: int | None = None,
+    decoding: Decoding = Decoding(),  # noqa: B008 - frozen
+    channels: ChannelChoice | None = None,
     seed: int = 0,
     store: str | os.PathLike[str] | None = None,
     noncommercial_weights: NoncommercialWeights = "refuse",
@@ -98,6 +108,8 @@ def shortlist(
         images: Number in the last round; None: 512, or more for many classes.
         group: Regular expression on the image path; what its group 1 matches stays in one fold.
         input_size: Side in pixels for all; None takes each network's own.
+        decoding: What the bytes of the image files become.
+        channels: How 2 or 4 to 16 bands reach the networks; None takes `learned`, because nothing is trained here.
         seed: Give `train` the same, so that its test images are not used here.
         store: Folder of the store; None is `$HEADSTART_HOME/store`.
         noncommercial_weights: refuse skips weights whose licence forbids commercial use.
@@ -115,6 +127,8 @@ def shortlist(
         images,
         group,
         input_size,
+        decoding,
+        channels,
         seed,
         None if store is None else Path(store),
         noncommercial_weights,
@@ -138,6 +152,8 @@ def run_shortlist(options: ShortlistOptions, *, progress: Progress = no_progress
         sample.records,
         sample.digests,
         input_size=options.input_size,
+        decoding=sample.decoding,
+        adapter=sample.adapter,
         store=options.store,
         noncommercial_weights=options.noncommercial_weights,
         progress=progress,
@@ -235,6 +251,10 @@ class _Sample:
     is_grouped: bool
     unreadable: dict[str, str]
     seed: int
+    decoding: Decoding
+    """As the images were read: where they have several bands, with the number."""
+    adapter: SetAdapter | None
+    """Of networks to the bands of the images; None: they have none."""
 
     @property
     def labels(self) -> LabelArray:
@@ -273,7 +293,14 @@ def _figures(sample: _Sample, networks: CandidateNetworks, *, seconds: float) ->
         stored_before=networks.stored_before,
         store=networks.store,
         seconds=seconds,
+        channels_by=None if sample.adapter is None else sample.adapter.method,
     )
+
+
+def _band_adapter(options: ShortlistOptions, roles: Roles, decoding: Decoding, progress: Progress) -> SetAdapter:
+    """Adapter to the bands of all training images, as `train` sees them: then it finds the cached features."""
+    readable = read_watched(roles.train, progress, decoding=decoding).readable
+    return SetAdapter(readable, channels=options.channels or "auto", seed=options.seed)
 
 
 def _sample(options: ShortlistOptions, progress: Progress) -> _Sample:
@@ -294,7 +321,8 @@ def _sample(options: ShortlistOptions, progress: Progress) -> _Sample:
         )
     wanted = last_round_size(len(roles.training_pool), len(roles.classes), requested=options.images)
     some = nested_order(roles.training_pool, seed=options.seed)[:wanted]
-    facts = read_watched(some, progress, near_duplicates="find")
+    decoding = with_band_count(options.decoding, roles.training_pool, channels=options.channels or "auto")
+    facts = read_watched(some, progress, decoding=decoding, near_duplicates="find")
     image_checks.refuse_unusable(facts, source=options.source, strict=False)
     joined = joined_groups({record.id: groups[record.id] for record in facts.readable}, facts)
     classes = tuple(sorted({record.label for record in facts.readable}))
@@ -314,6 +342,8 @@ def _sample(options: ShortlistOptions, progress: Progress) -> _Sample:
         part.group is not None or any(record.group is not None for record in facts.readable),
         facts.unreadable,
         options.seed,
+        decoding,
+        None if decoding.band_count is None else _band_adapter(options, roles, decoding, progress),
     )
     if len(sample.unlearned) == len(classes):
         raise DataError(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +15,7 @@ from headstart.advice.probe.reader import DepthReader
 from headstart.data.loading import read_view
 from headstart.data.sources.reading import ImageRecord, open_source
 from headstart.engine.known.classifier import AnyClassifier, KnownClassifier
-from headstart.engine.known.pretrained import pretrained_classifier, torch_classifier
+from headstart.engine.known.pretrained import feature_extractor
 from headstart.engine.known.remembering import make_known
 from headstart.engine.prefix import depth_features
 from headstart.engine.store.activations import Activations
@@ -47,8 +46,7 @@ def records(image_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 
 
 def plain(choice: ModelChoice) -> AnyClassifier:
-    build = partial(torch_classifier, choice, num_classes=2, seed=0, size=SIDE)
-    return pretrained_classifier(choice, num_classes=2, size=SIDE, purpose="bundle", build=build)
+    return feature_extractor(choice, size=SIDE, purpose="bundle")
 
 
 def rows_of(choice: ModelChoice) -> DepthRows:

@@ -22,7 +22,7 @@ app = typer.Typer()
 app.command()(embed)
 
 KEYS = ["store", "model", "cut_point", "images", "views", "computed", "stored_before", "bytes", "seconds", "engine"]
-KEYS += ["unreadable", "findings"]
+KEYS += ["unreadable", "findings", "channels_by"]
 
 
 def test_it_fills_a_store_then_finds_it_full_and_writes_files(image_folder: Path, tmp_path: Path):

@@ -56,7 +56,7 @@ def test_options_reach_the_workflow(monkeypatch: pytest.MonkeyPatch):
 
     monkeypatch.setattr(probing, "probe", stopped)
     words = ["photos", "--model", "resnet18", "--run", "r", "--group", "(p1)", "--limit", "5/class"]
-    words += ["--bands", "3,2,1", "--bits", "12", "--window", "full"]
+    words += ["--bands", "3,2,1", "--bits", "12", "--window", "full", "--channels", "sum"]
     CliRunner().invoke(app, [*words, "--seed", "7", "--patches", "p.png", "--allow-noncommercial"])
     del seen["progress"]
     assert seen == {
@@ -67,6 +67,7 @@ def test_options_reach_the_workflow(monkeypatch: pytest.MonkeyPatch):
         "limit": "5/class",
         "seed": 7,
         "decoding": Decoding(12, (3, 2, 1), "full"),
+        "channels": "sum",
         "patches": Path("p.png"),
         "noncommercial_weights": "allow",
     }

@@ -8,13 +8,13 @@ import pytest
 
 from headstart.engine.known.classifier import KnownClassifier
 from headstart.engine.known.network import known_folder
-from headstart.engine.known.pretrained import pretrained_classifier, torch_classifier
+from headstart.engine.known.pretrained import feature_extractor, torch_classifier
 from headstart.networks.backbone import Classifier
 
 
 def test_torch_builds_only_what_is_not_known(case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def made() -> object:
-        return pretrained_classifier(case.choice, num_classes=2, size=32, purpose="bundle", build=case.build)
+        return feature_extractor(case.choice, size=32, purpose="bundle")
 
     assert isinstance(made(), KnownClassifier)
     monkeypatch.setenv("HEADSTART_HOME", str(tmp_path))

@@ -25,6 +25,7 @@ from headstart.advice.shortlist.halving import (
 )
 from headstart.amounts import count_text
 from headstart.errors import MissingExtraError, ModelError
+from headstart.input_spec import ChannelMethod
 from headstart.measures.agreement import Agreement, agreement_sentences, agreements
 from headstart.measures.intervals import Together
 from headstart.networks.cards.catalog import ModelChoice
@@ -136,6 +137,8 @@ class ShortlistFigures:
     store: str = ""
     """Folder of the cache."""
     seconds: float = 0.0
+    channels_by: ChannelMethod | None = None
+    """How the bands of the images reach the networks; None: they have their channels."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)

@@ -67,16 +67,16 @@ def check(
     from headstart.apps.cli.text import console
     from headstart.plan.plan import DataPlan
     from headstart.plan.request import Request
-    from headstart.workflow import images
     from headstart.workflow.checking.check import CheckOptions
     from headstart.workflow.checking.check import check as check_images
+    from headstart.workflow.checking.preview import refuse_preview, write_preview
 
     if preview is None:
         allowed = {"data", "as_json", "val", "group", "checks", "near_duplicates", "model", "input_size", "resize"}
         allowed |= {"bits", "bands", "window", "contrast", "links"}
         refuse_others(context, allowed, when="without --preview", why="it decides about augmented views")
     else:
-        images.refuse_preview(data, preview)
+        refuse_preview(data, preview)
     seen: dict[str, Any] = {"model": model, "input_size": input_size, "resize": resize}
     shared = {"--model": model, "--input-size": input_size, "--resize": resize, "--bits": bits}
     shared |= {"--bands": bands, "--window": window, "--contrast": contrast}
@@ -102,7 +102,7 @@ def check(
             seed=seed,
             **seen,
         )
-        images.preview(options, preview)
+        write_preview(options, preview)
         result = replace(result, preview=str(preview))
     if near_duplicates is None:
         command = train_command(data, {"--val": val, "--group": group, **shared})

@@ -13,7 +13,7 @@ import typer
 from headstart.amounts import bytes_text
 from headstart.apps.cli.options import data_and_json
 from headstart.apps.cli.options import training as of
-from headstart.apps.cli.text.printing import json_text, show_text
+from headstart.apps.cli.text.printing import channels_lines, json_text, show_text
 from headstart.errors import Interrupted
 
 if TYPE_CHECKING:
@@ -52,6 +52,7 @@ def embed(
     bands: of.BandsOption = None,
     window: of.WindowOption = None,
     contrast: of.ContrastOption = None,
+    channels: of.UnprobedChannels = None,
     links: of.LinksOption = "inside",
     precision: Annotated[
         PrecisionOption, typer.Option("--precision", help="Of the stored features.")
@@ -78,6 +79,7 @@ def embed(
         input_size=input_size,
         resize=resize,
         decoding=part.decoding,
+        channels=channels,
         links=links,
         precision=precision.value,
         store=None if to_file else out,
@@ -85,6 +87,7 @@ def embed(
     )
     given = {"-o": out, "--model": model, "--layer": layer, "--views": views, "--input-size": input_size}
     given |= {"--resize": resize, "--bits": bits, "--bands": bands, "--window": window, "--contrast": contrast}
+    given |= {"--channels": channels}
     given |= {"--links": None if links == "inside" else links}
     given |= {"--precision": precision.value, "--allow-noncommercial": allow_noncommercial}
     with console.training() as watcher:
@@ -129,6 +132,7 @@ def embedded_text(figures: EmbedFigures, *, file: Path | None = None) -> str:
         f"{figures.seconds:.1f} s, {rows / max(figures.seconds, 1e-9):.0f} rows/s, start included",
         f"{bytes_text(figures.bytes)} of these features in {figures.store}",
     ]
+    lines += channels_lines(figures.channels_by)
     for name, reason in list(figures.unreadable.items())[:3]:
         lines.append(f"left out {name}: {reason}")
     if (more := len(figures.unreadable) - 3) > 0:

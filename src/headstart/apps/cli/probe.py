@@ -10,7 +10,7 @@ import typer
 
 from headstart.apps.cli.options import data_and_json
 from headstart.apps.cli.options import training as of
-from headstart.apps.cli.text.printing import json_text, next_line, show_text, wrapped
+from headstart.apps.cli.text.printing import channels_lines, json_text, next_line, show_text, wrapped
 from headstart.files import not_written, refuse_unwritable, write_json
 
 if TYPE_CHECKING:
@@ -61,6 +61,7 @@ def probe(
     bands: of.BandsOption = None,
     window: of.WindowOption = None,
     contrast: of.ContrastOption = None,
+    channels: of.UnprobedChannels = None,
     patches: Annotated[
         Path | None,
         typer.Option(
@@ -92,6 +93,7 @@ def probe(
             limit=limit,
             seed=seed,
             decoding=part.decoding,
+            channels=channels,
             patches=patches,
             noncommercial_weights="allow" if allow_noncommercial else "refuse",
             progress=watcher.progress,
@@ -107,7 +109,8 @@ def probe(
             write_json(out, result)
         except OSError as error:
             raise not_written(out, error) from error
-    show_text(json_text(result) if as_json else probed_text(found, chart=chart, decoding=decoding))
+    view = {**decoding, "channels": channels}
+    show_text(json_text(result) if as_json else probed_text(found, chart=chart, view=view))
 
 
 def check_places(out: Path | None, chart: Path | None) -> None:
@@ -126,14 +129,14 @@ def check_places(out: Path | None, chart: Path | None) -> None:
 
 
 def probed_text(
-    probe: DepthProbe, *, chart: Path | None = None, decoding: Mapping[str, int | str | None] | None = None
+    probe: DepthProbe, *, chart: Path | None = None, view: Mapping[str, int | str | None] | None = None
 ) -> str:
     """Depth probe as text: what it means, the table of the chart, and the files that were written.
 
     Args:
         probe: The result.
         chart: The chart that was written.
-        decoding: Options of decoding that were given, for the next command.
+        view: Options of decoding and channels that were given, for the next command.
     """
     from headstart.html.depth_chart import method_text, table_rows
 
@@ -149,6 +152,7 @@ def probed_text(
         *(form.format(*row).rstrip() for row in rows),
         "",
         wrapped(method_text(probe)),
+        *channels_lines(probe.channels_by),
         f"{probe.seconds:.1f} s",
     ]
     for name, reason in list(probe.unreadable.items())[:_MOST_LEFT_OUT]:
@@ -160,7 +164,7 @@ def probed_text(
         lines.append(f"patches: {probe.patches.file}")
     if chart is not None:
         lines.append(f"chart: {chart}")
-    also = [word for name, value in (decoding or {}).items() if value is not None for word in (f"--{name}", str(value))]
+    also = [word for name, value in (view or {}).items() if value is not None for word in (f"--{name}", str(value))]
     return "\n".join([*lines, next_line(*_train_command(probe), *also)])
 
 

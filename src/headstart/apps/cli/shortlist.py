@@ -13,7 +13,7 @@ from headstart.amounts import count_text
 from headstart.apps.cli.options import data_and_json
 from headstart.apps.cli.options import training as of
 from headstart.apps.cli.options.filters import FILTERS, query_of
-from headstart.apps.cli.text.printing import json_text, number_cell, show_text, wrapped
+from headstart.apps.cli.text.printing import channels_lines, json_text, number_cell, show_text, wrapped
 from headstart.errors import Interrupted
 
 if TYPE_CHECKING:
@@ -50,6 +50,11 @@ def shortlist(
             "--input-size", help="Side in pixels for all; default: each network's own.", rich_help_panel="Data"
         ),
     ] = None,
+    bits: of.Bits = None,
+    bands: of.BandsOption = None,
+    window: of.WindowOption = None,
+    contrast: of.ContrastOption = None,
+    channels: of.UnprobedChannels = None,
     allow_noncommercial: of.AllowNoncommercial = False,
     seed: Annotated[
         int, typer.Option("--seed", help="Train with the same seed to keep the test set unseen.", rich_help_panel="Run")
@@ -60,9 +65,11 @@ def shortlist(
     """Rank pretrained networks on your images without training."""
     from headstart.apps.cli.text import console
     from headstart.networks.cards.search import ModelQuery
+    from headstart.plan.sections import DataPlan
     from headstart.workflow import shortlisting
 
     query = query_of(options)
+    part = DataPlan.from_options(source=data, bits=bits, bands=bands, window=window, contrast=contrast)
     with console.training() as watcher:
         try:
             result = shortlisting.shortlist(
@@ -73,6 +80,8 @@ def shortlist(
                 images=images,
                 group=group,
                 input_size=input_size,
+                decoding=part.decoding,
+                channels=channels,
                 seed=seed,
                 noncommercial_weights="allow" if allow_noncommercial else "refuse",
                 progress=watcher.progress,
@@ -82,7 +91,8 @@ def shortlist(
     if as_json:
         show_text(json_text(result.to_dict()))
     else:
-        given = {"--group": group, "--input-size": input_size, "--seed": seed or None}
+        given = {"--group": group, "--input-size": input_size, "--seed": seed or None, "--bits": bits}
+        given |= {"--bands": bands, "--window": window, "--contrast": contrast, "--channels": channels}
         words = [word for name, value in given.items() if value is not None for word in (name, str(value))]
         show_text(shortlist_text(result, words + ["--allow-noncommercial"] * allow_noncommercial))
 
@@ -113,6 +123,7 @@ def shortlist_text(result: Shortlist, shared: Sequence[str] = ()) -> str:
     lines += [wrapped(f"left out   {name}: {reason}", rest="           ") for name, reason in result.skipped.items()]
     lines += [wrapped(f"warning: {warning}", rest="  ") for warning in result.warnings]
     found = "" if not figures.stored_before else f", {figures.stored_before:,} were cached"
+    lines += channels_lines(figures.channels_by)
     lines += [
         f"{figures.seconds:.1f} s, {figures.computed:,} rows of features computed{found}",
         "next",

@@ -16,6 +16,7 @@ from headstart.input_spec import Contrast, Resize
 from headstart.knowledge.domain import AugmentationName, RequestedDomain, SimilarityLevel
 from headstart.plan.plan import DataPlan, NoncommercialWeights
 from headstart.plan.request import Request
+from headstart.plan.sections import ChannelChoice
 
 if TYPE_CHECKING:
     from headstart.advice.result import Advice
@@ -72,9 +73,9 @@ def check(
         DataError: there is nothing to read.
         ArgumentError: an argument that has no effect without `preview`.
     """
-    from headstart.workflow import images
     from headstart.workflow.checking.check import CheckOptions
     from headstart.workflow.checking.check import check as checked_images
+    from headstart.workflow.checking.preview import refuse_preview, write_preview
 
     of_preview = {"domain": domain, "augmentation": augmentation}
     odd = [name for name, value in of_preview.items() if value is not None] + ["seed"] * (seed != 0)
@@ -84,7 +85,7 @@ def check(
     decoding = {"bits": bits, "bands": bands, "window": window, "contrast": contrast}
     part = DataPlan.from_options(source=source, links=links, **decoding)
     if preview is not None:
-        images.refuse_preview(source, Path(preview))
+        refuse_preview(source, Path(preview))
     with watching(progress) as (shown, _):
         found = checked_images(
             CheckOptions(
@@ -111,7 +112,7 @@ def check(
                 resize=resize,
                 seed=seed,
             )
-            images.preview(options, Path(preview))
+            write_preview(options, Path(preview))
             found = replace(found, preview=os.fspath(preview))
     return found
 
@@ -204,6 +205,7 @@ def probe(
     bands: str | None = None,
     window: str | None = None,
     contrast: Contrast | None = None,
+    channels: ChannelChoice | None = None,
     patches: PathLike | None = None,
     noncommercial_weights: NoncommercialWeights = "refuse",
     progress: Watch = "auto",
@@ -221,6 +223,8 @@ def probe(
         bands: Numbers of the bands that are read.
         window: Of DICOM files.
         contrast: file or clahe.
+        channels: How 2 or 4 to 16 bands reach weights of three channels: auto or None is learned, because no probe
+            compares the ways here.
         patches: A .png to be written: the patches of the images with the strongest activations in each group.
         noncommercial_weights: refuse or allow weights whose licence forbids commercial use.
         progress: As in `train`.
@@ -241,6 +245,7 @@ def probe(
             limit=limit,
             seed=seed,
             decoding=part.decoding,
+            channels=channels,
             patches=patches,
             noncommercial_weights=noncommercial_weights,
             progress=shown,
@@ -260,6 +265,7 @@ def embed(
     bands: str | None = None,
     window: str | None = None,
     contrast: Contrast | None = None,
+    channels: ChannelChoice | None = None,
     links: Links = "inside",
     precision: Literal["float16", "float32"] = "float16",
     seed: int = 0,
@@ -282,6 +288,7 @@ def embed(
         bands: Numbers of the bands that are read, such as `3,2,1`.
         window: Range of the grey values of DICOM files: file, full, percentiles, or CENTER,WIDTH.
         contrast: clahe equalises it by regions; file or None leaves it.
+        channels: As in `probe`; statistics of the bands are those of the images that `train` would train on.
         links: Links in folders that are followed: those inside DATA, or all (follow).
         precision: Of cached features.
         seed: Of the augmented views.
@@ -305,6 +312,7 @@ def embed(
             input_size=input_size,
             resize=resize,
             decoding=part.decoding,
+            channels=channels,
             links=links,
             precision=precision,
             seed=seed,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from inspect import signature
 from typing import TYPE_CHECKING, Literal
 
@@ -9,8 +10,10 @@ from headstart.apps.library.calling import Names, PathLike, checked, with_search
 from headstart.apps.library.results import ModelList
 from headstart.apps.library.watching import Watch, watching
 from headstart.arguments import ArgumentError
+from headstart.input_spec import Contrast
 from headstart.networks.cards.search import ModelQuery, SortKey
-from headstart.plan.plan import NoncommercialWeights
+from headstart.plan.plan import DataPlan, NoncommercialWeights
+from headstart.plan.sections import ChannelChoice
 from headstart.workflow.keywords import SearchKeywords, query_of
 
 if TYPE_CHECKING:
@@ -73,6 +76,11 @@ def shortlist(
     images: int | None = None,
     group: str | None = None,
     input_size: int | None = None,
+    bits: int | None = None,
+    bands: str | None = None,
+    window: str | None = None,
+    contrast: Contrast | None = None,
+    channels: ChannelChoice | None = None,
     seed: int = 0,
     store: PathLike | None = None,
     noncommercial_weights: NoncommercialWeights = "refuse",
@@ -89,6 +97,12 @@ def shortlist(
         images: Images of the last round; None: 512, or more for many classes.
         group: Regular expression on the image path; what its group 1 matches stays in one fold.
         input_size: Side in pixels for all; None takes each network's own.
+        bits: Bits that images of more than 8 bits use; the next three are as in `train`, too.
+        bands: Numbers of the bands that are read.
+        window: Of DICOM files.
+        contrast: file or clahe.
+        channels: How 2 or 4 to 16 bands reach weights of three channels: auto or None is learned, because no probe
+            compares the ways here.
         seed: Train with the same seed to keep the test set unseen.
         store: Folder of the cache; None is `$HEADSTART_HOME/store`.
         noncommercial_weights: refuse skips weights whose licence forbids commercial use.
@@ -106,6 +120,8 @@ def shortlist(
         if query is not None:
             raise ArgumentError("both a query and keywords of a search are given", remedy="give one of them")
         query = requested
+    decoding = {"bits": bits, "bands": bands, "window": window, "contrast": contrast}
+    part = DataPlan.from_options(source=os.fspath(data), **decoding)
     with watching(progress) as (shown, _):
         return shortlisting.shortlist(
             data,
@@ -115,6 +131,8 @@ def shortlist(
             images=images,
             group=group,
             input_size=input_size,
+            decoding=part.decoding,
+            channels=channels,
             seed=seed,
             store=store,
             noncommercial_weights=noncommercial_weights,

@@ -160,16 +160,28 @@ def _bands(count: int) -> str:
     return f"{count} band{'s' if count > 1 else ''}"
 
 
+def shown_bands(count: int) -> list[int]:
+    """Positions of the bands that stand for red, green and blue in pictures for people.
+
+    Bands are numbered by rising wavelength as a rule: the third, second and first. Three are these in their order.
+
+    Args:
+        count: Number of bands.
+    """
+    if count == 3:
+        return [0, 1, 2]
+    return [2, 1, 0] if count > 3 else [0, 0, 0]
+
+
 def picture_of(shares: npt.NDArray[Any]) -> Pixels:
     """Picture of an image of any number of bands, for people and for comparing images: height x width x 3.
 
-    Bands are numbered by rising wavelength as a rule, so the third, second and first stand for red, green and blue.
     Reflectance uses a small part of its range: the largest value becomes white.
 
     Args:
         shares: Height x width x bands, 0..1.
     """
-    shown = shares[:, :, [2, 1, 0] if shares.shape[2] > 2 else [0, 0, 0]].astype(np.float64)
+    shown = shares[:, :, shown_bands(shares.shape[2])].astype(np.float64)
     return np.rint(shown * (255 / max(float(shown.max()), 1e-12))).astype(np.uint8)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -20,38 +19,33 @@ if TYPE_CHECKING:
     from headstart.networks.band_adapter import BandAdapter
 
 
-def pretrained_classifier(
+def feature_extractor(
     choice: ModelChoice,
     *,
-    head_kind: HeadKind = "linear",
-    num_classes: int,
     size: int,
     grain: Grain = "stage",
     purpose: Purpose,
-    build: Callable[[], Classifier],
+    adapter: BandAdapter | None = None,
 ) -> AnyClassifier:
-    """A pretrained network with a new head, of which torch builds nothing where it is known.
+    """A pretrained network whose features are used and whose head, of two classes, is not.
+
+    Torch builds nothing where the network is known.
 
     Args:
         choice: Card, and a file of weights if one was given.
-        head_kind: Of the head.
-        num_classes: Of the head.
         size: Side of the images in pixels.
         grain: Of the layer groups.
         purpose: What it is for.
-        build: Builds it in torch, now or when something is trained: `partial(torch_classifier, ...)`.
+        adapter: To the bands of its images; None: they have the channels of the weights.
 
     Raises:
-        HeadstartError: the weights cannot be loaded, or they do not fit the network.
+        HeadstartError: the weights cannot be loaded, they do not fit the network, or it cannot be adapted.
     """
+    build = partial(torch_classifier, choice, num_classes=2, seed=0, size=size, grain=grain, adapter=adapter)
+    if adapter is not None:  # what is known under a name are its weights as they are
+        return build()
     known = known_pretrained_classifier(
-        choice,
-        head_kind=head_kind,
-        num_classes=num_classes,
-        size=size,
-        grain=grain,
-        purpose=purpose,
-        build=build,
+        choice, head_kind="linear", num_classes=2, size=size, grain=grain, purpose=purpose, build=build
     )
     if known is not None:
         return known

@@ -18,9 +18,10 @@ from headstart.engine.prefix.engine_choice import EngineOption
 from headstart.engine.store.training_images import TrainingImages
 from headstart.input_spec import ChannelMethod
 from headstart.measures.metrics import sharpened_log_losses
-from headstart.networks.band_adapter import CHANNEL_METHODS, WEIGHT_CHANNELS, BandAdapter, fitted_adapter
+from headstart.networks.band_adapter import CHANNEL_METHODS, WEIGHT_CHANNELS, BandAdapter
 from headstart.solvers.head_solver import head_problem, stratified_sample
 from headstart.training.activation_source import ActivationSource
+from headstart.training.channels.adapting import adapted_to_bands
 from headstart.training.probe.pooled_source import PooledSource
 
 _MOST_IMAGES = 1000
@@ -79,17 +80,6 @@ def methods_for(bands: int, *, head: str) -> tuple[ChannelMethod, ...]:
     )
 
 
-def adapter_for(method: ChannelMethod, statistics: BandStatistics) -> BandAdapter:
-    """The adapter of a way, from the statistics of the training images."""
-    return fitted_adapter(method, statistics.covariance, statistics.patches)
-
-
-def with_statistics(images: TrainingImages, statistics: BandStatistics, method: ChannelMethod) -> TrainingImages:
-    """The images as the adapted network sees them."""
-    mean, std = statistics.mean.tolist(), statistics.std.tolist()
-    return replace(images, spec=images.spec.for_bands(mean, std, method))
-
-
 def choose_channels(
     build: Callable[[BandAdapter], AnyClassifier],
     images: TrainingImages,
@@ -119,8 +109,9 @@ def choose_channels(
     folds = deal_folds(records, dict(images.groups), most=_FOLDS, seed=seed + 2)
     trials = []
     for method in methods:
-        given = with_statistics(images, statistics, method)
-        source = ActivationSource(build(adapter_for(method, statistics)), given, engine)
+        given = adapted_to_bands(images.spec, statistics, method)
+        assert given.adapter is not None
+        source = ActivationSource(build(given.adapter), replace(images, spec=given.spec), engine)
         rows = PooledSource(source).rows(records, what=f"features of {method}", stops="ignored")
         found = head_problem(rows, labels, classes, solver="logistic", seed=seed).choose(folds)
         truth = labels if found.sample is None else labels[found.sample]

@@ -18,7 +18,6 @@ from headstart.data.splits import VAL_PREFIX, group_names, unmatched_count
 from headstart.errors import MissingExtraError
 from headstart.findings import Checks, by_level
 from headstart.input_spec import Decoding, InputSpec, Resize
-from headstart.inspection.domain_look import MOST_COLOURS
 from headstart.networks.cards.finding import find_model
 from headstart.plan.plan import DataPlan
 from headstart.plan.request import DEFAULT_MODEL, Request
@@ -118,7 +117,7 @@ def _with_features(
     """The result with what the features show, or with the reason why they were not compared."""
     if len(facts.readable) < LEAST_COMPARED_IMAGES:
         return found
-    if (spec.decoding.band_count or 0) > MOST_COLOURS:
+    if spec.decoding.band_count is not None:
         return replace(found, features=FeatureNote(0, "images of several bands are compared by files and pixels only"))
     try:
         images = checked_features(facts, groups, find_model(request.model or DEFAULT_MODEL), spec, progress=progress)

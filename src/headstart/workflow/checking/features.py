@@ -5,12 +5,11 @@ from __future__ import annotations
 import hashlib
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
 
 from headstart.data.checks.image_checks import FileFacts
 from headstart.data.sources.reading import ImageRecord
 from headstart.engine.known.features import pooled_part
-from headstart.engine.known.pretrained import pretrained_classifier, torch_classifier
+from headstart.engine.known.pretrained import feature_extractor
 from headstart.engine.store.activations import Activations, matrix_of, plain_view
 from headstart.engine.store.store import ActivationStore
 from headstart.input_spec import InputSpec
@@ -44,9 +43,7 @@ def checked_features(
         DiskFullError: no room for the features.
     """
     records = stratified(_one_a_file(facts), most=MOST_COMPARED_IMAGES)
-    # Only what comes before the head is read; its classes and its seed change no feature.
-    build = partial(torch_classifier, choice, num_classes=2, seed=0, size=spec.size)
-    part = pooled_part(pretrained_classifier(choice, num_classes=2, size=spec.size, purpose="features", build=build))
+    part = pooled_part(feature_extractor(choice, size=spec.size, purpose="features"))
     digests = {record.id: bytes.fromhex(facts.digests[record.id]) for record in records}
     activations = Activations(part, spec, digests, ActivationStore(), images_to_come=len(records))
     tick: Callable[[int], object] = progress(f"features ({part.cut_point})", len(records))

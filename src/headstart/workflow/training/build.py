@@ -6,7 +6,7 @@ import contextlib
 import os
 import sys
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from statistics import median
 from typing import TYPE_CHECKING, Literal
@@ -78,7 +78,8 @@ def _adapted(plan: Plan, choice: ModelChoice, images: TrainingImages, data: Chec
         HeadstartError: the network cannot be adapted, or images cannot be read.
     """
     from headstart.data.band_statistics import band_statistics
-    from headstart.training.channels.choosing import adapter_for, choose_channels, methods_for, with_statistics
+    from headstart.training.channels.adapting import adapted_to_bands
+    from headstart.training.channels.choosing import choose_channels, methods_for
 
     build = partial(_torch_classifier, plan, choice, num_classes=len(images.roles.classes))
     statistics = band_statistics(images.roles.train, images.spec, seed=plan.seed)
@@ -97,9 +98,9 @@ def _adapted(plan: Plan, choice: ModelChoice, images: TrainingImages, data: Chec
             "reasons": reasons,
         }
     )
-    classifier = build(adapter=adapter_for(method, statistics))
-    adapted = with_statistics(images, statistics, method)
-    return BuiltTraining(resolved, choice, classifier, adapted, data, notes)
+    adapted = adapted_to_bands(images.spec, statistics, method)
+    classifier = build(adapter=adapted.adapter)
+    return BuiltTraining(resolved, choice, classifier, replace(images, spec=adapted.spec), data, notes)
 
 
 def use_machine(*, device: str, workers: int | Literal["auto"]) -> None:

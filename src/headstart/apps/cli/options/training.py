@@ -9,13 +9,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any, TypeVar
 
+import typer
+
 from headstart.apps.cli.options.derived import DerivedOptions
 from headstart.data.sources.dataset import Links
 from headstart.input_spec import Contrast, Resize
 from headstart.knowledge.domain import AugmentationName, RequestedDomain
 from headstart.plan.option import Option, options_of
 from headstart.plan.request import Request
-from headstart.plan.sections import DataPlan
+from headstart.plan.sections import ChannelChoice, DataPlan
 
 TrainingCommand = TypeVar("TrainingCommand", bound=Callable[..., None])
 
@@ -36,6 +38,15 @@ Bits = Annotated[int | None, TRAINING.info("bits")]
 BandsOption = Annotated[str | None, TRAINING.info("bands")]
 WindowOption = Annotated[str | None, TRAINING.info("window")]
 ContrastOption = Annotated[Contrast | None, TRAINING.info("contrast")]
+UnprobedChannels = Annotated[
+    ChannelChoice | None,
+    typer.Option(
+        "--channels",
+        help="How images of 2 or 4 to 16 bands reach weights of three channels; default: learned, because no probe "
+        "compares the ways here.",
+        rich_help_panel="Data",
+    ),
+]
 LinksOption = Annotated[Links, TRAINING.info("links")]
 Seed = Annotated[int, TRAINING.info("seed")]
 

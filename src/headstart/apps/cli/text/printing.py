@@ -18,7 +18,7 @@ from headstart.errors import HeadstartError
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from headstart.input_spec import ViewFacts
+    from headstart.input_spec import ChannelMethod, ViewFacts
 
 WIDTH = 110
 """Of a line of text."""
@@ -165,3 +165,14 @@ def write_file(path: Path, text: str) -> None:
         path.write_text(text, encoding="utf-8")
     except OSError as error:
         raise HeadstartError(f"{path} cannot be written ({error.strerror})", remedy="choose another -o") from error
+
+
+def channels_lines(method: ChannelMethod | None) -> list[str]:
+    """How bands reach a network, where no probe has compared the ways; nothing of images without bands.
+
+    Args:
+        method: From bands to channels; None: the images have those of the network.
+    """
+    if method is None:
+        return []
+    return [f"bands reach the network by {method}; headstart train compares the ways by a probe"]
