@@ -251,3 +251,29 @@ def test_advice_knows_the_bands(tiles: Path, tmp_path: Path, count: int):
     assert found.situation.channels == count
     assert any(f"brings {count} bands to the three channels" in step.text for step in found.steps)
     assert not any("similarity was not measured" in warning for warning in found.warnings)
+
+
+def test_arrays_of_bands_are_fitted_and_predicted_like_files(trained: TrainResult, tiles: Path):
+    paths = sorted(tiles.rglob("*.tif"))
+    arrays, labels = np.stack([tifffile.imread(path) for path in paths]), [path.parent.name for path in paths]
+    of_files = headstart.predict(trained.bundle, [str(path) for path in paths], progress="none")
+    predictor = headstart.load(trained.bundle)
+    of_arrays = predictor.predict_many(arrays)
+    assert [one.probabilities for one in of_arrays] == [one.probabilities for one in of_files]
+    assert predictor.predict(arrays[0]).label == labels[0]
+    options = {"strategy": "feature_extraction", "input_size": 32}
+    model = headstart.HeadstartClassifier(channels="random_convolutions", **options).fit(arrays, labels)
+    assert read_info(model.bundle_).input.decoding.band_count == BANDS
+    assert model.predict(arrays).tolist() == labels
+    with pytest.raises(DataError, match="3 bands, and 5 are expected"):
+        model.predict((arrays[:, :, :, :3] // 256).astype(np.uint8))
+
+
+def test_four_bands_of_bytes_are_read_as_such_where_they_are_numbered(tiles: Path):
+    paths = sorted(tiles.rglob("*.tif"))
+    values = [tifffile.imread(path)[:, :, 1:] for path in paths]
+    arrays, labels = (np.stack(values) // 16).astype(np.uint8), [path.parent.name for path in paths]
+    options = {"strategy": "feature_extraction", "input_size": 32, "channels": "random_convolutions"}
+    model = headstart.HeadstartClassifier(bands="1,2,3,4", **options).fit(arrays, labels)
+    assert read_info(model.bundle_).input.channels == 4
+    assert model.predict(arrays).tolist() == labels

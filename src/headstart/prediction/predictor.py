@@ -107,8 +107,8 @@ class Predictor:
         """Predict one image.
 
         Args:
-            image: A path, the bytes of an image file, a PIL image, or uint8 pixels (H, W), (H, W, 3) or (H, W, 4). An
-                image in memory is read as a file with the same content would be.
+            image: A path, the bytes of an image file, a PIL image, uint8 pixels (H, W), (H, W, 3) or (H, W, 4), or
+                bands (H, W, n). An image in memory is read as a file with the same content would be.
 
         Raises:
             DataError: a path does not exist or is a folder, or it is no image.
@@ -132,8 +132,8 @@ class Predictor:
 
         Args:
             images: A sequence of what `predict` takes, mixed as you like, in which a folder stands for all images in
-                it; or one array (N, H, W), (N, H, W, 3) or (N, H, W, 4) of uint8. `Prediction.file` of an image in
-                memory is `images[POSITION]`.
+                it; or one array (N, H, W), (N, H, W, 3) or (N, H, W, 4) of uint8, or bands (N, H, W, n).
+                `Prediction.file` of an image in memory is `images[POSITION]`.
 
         Raises:
             DataError: a path does not exist, or something is no image.

@@ -76,6 +76,8 @@ def test_what_a_batch_is(tmp_path: Path):
     for batch in (grey, colour, list(colour), [*grey], list(grey[:3])):
         assert [record.id for record in records_of(batch, name="X")] == [f"X[{i}]" for i in range(len(batch))]
     assert len(records_of(colour[0])) == len(records_of(grey[0])) == len(records_of(b"x")) == 1
+    bands, digits = np.zeros((5, 9, 9, 6), np.uint16), np.zeros((20, 8, 8), np.uint8)
+    assert [len(records_of(one)) for one in (bands, bands[0], list(bands), digits)] == [5, 1, 5, 20]
     Image.fromarray(colour[0]).save(tmp_path / "b.png")
     Image.fromarray(colour[1]).save(tmp_path / "a.png")
     mixed = records_of([colour[2], tmp_path, str(tmp_path / "b.png")])
@@ -91,7 +93,8 @@ def test_what_a_batch_is(tmp_path: Path):
         (np.zeros((9, 9), np.uint16), r"array of uint16 .*x // 257"),
         (np.zeros((9, 9, 3), np.int64), r"array of int64 .* x\.astype\('uint8'\) if the values are 0\.\.255"),
         (np.zeros((3, 9, 9), np.uint8), r"shape \(3, 9, 9\); expected the channels last.* x\.transpose\(1, 2, 0\)"),
-        (np.zeros((9, 9, 6), np.uint8), r"shape \(9, 9, 6\); expected \(H, W\) grey, .* of more bands choose three"),
+        (np.zeros((9, 9, 17), np.uint8), r"shape \(9, 9, 17\); expected \(H, W\) grey, .* choose some of the bands"),
+        (np.zeros((9, 9, 5), np.int32), r"array of int32 with shape \(9, 9, 5\)"),
         (np.zeros((9,), np.uint8), r"shape \(9,\)"),
         (torch.zeros((3, 9, 9), dtype=torch.uint8), r"x is a tensor; expected a path, .* x\.permute\(1, 2, 0\)\.numpy"),
         (None, r"x is NoneType None; expected a path, the bytes"),

@@ -36,6 +36,8 @@ _STARTS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _PHOTOMETRIC = 262
 _SAMPLES, _EXTRA_SAMPLES, _BITS_PER_SAMPLE, _PLANAR, _ORIENTATION = 277, 338, 258, 284, 274
 """Tags of TIFF."""
+# Of more bands than Pillow takes it would write a line to the terminal for each file, before it refuses them.
+logging.getLogger("PIL.TiffImagePlugin").setLevel(logging.CRITICAL + 1)
 _ALPHA = (1, 2)
 """Extra samples that are transparency, multiplied in or not."""
 _MIN_IS_WHITE = 0

@@ -11,15 +11,24 @@ import numpy.typing as npt
 from PIL import Image
 
 from headstart.data.decoders.decoded import Pixels
-from headstart.data.sources.image_bytes import BYTES, CHANNEL_MODES, InputError, encoded, refuse_channels_first
+from headstart.data.sources.image_bytes import (
+    BYTES,
+    CHANNEL_MODES,
+    InputError,
+    encoded,
+    is_one_image,
+    refuse_channels_first,
+)
 from headstart.data.sources.inputs import image_files
 from headstart.data.sources.reading import WHOLE, ImageRecord
 
 GivenImage: TypeAlias = str | os.PathLike[str] | bytes | bytearray | memoryview | Image.Image | Pixels
-"""One image: a path, the bytes of a file, a PIL image, or (H, W), (H, W, 1), (H, W, 3) or (H, W, 4) pixels 0..255."""
+"""One image: a path, the bytes of a file, a PIL image, (H, W), (H, W, 1), (H, W, 3) or (H, W, 4) pixels 0..255, or
+(H, W, n) of 2 to 16 bands (`is_band_array`)."""
 
 GivenImages: TypeAlias = Sequence[GivenImage] | npt.NDArray[Any] | GivenImage
-"""Some of them, of any kinds mixed; or one array (N, H, W) or (N, H, W, C)."""
+"""Some of them, of any kinds mixed; or one array (N, H, W) or (N, H, W, C). Three dimensions are one image of bands
+where the last is the shortest."""
 
 _PATH = (str, os.PathLike)
 
@@ -48,9 +57,9 @@ def records_of(images: GivenImages, *, name: str = "images") -> list[ImageRecord
 def _one_by_one(images: Any, name: str) -> Iterator[object]:  # noqa: ANN401 - whatever a caller gives
     """The images of a batch; one image is a batch of one."""
     if isinstance(images, np.ndarray) and images.dtype.kind not in "OUS":
-        batch = images.ndim == 4 or (images.ndim == 3 and images.shape[2] not in CHANNEL_MODES)
-        if not batch and images.ndim not in (2, 3):
-            raise InputError(f"{name} is an array of shape {images.shape}", expected="(N, H, W) or (N, H, W, 3)")
+        batch = not is_one_image(images)
+        if images.ndim not in (2, 3, 4):
+            raise InputError(f"{name} is an array of shape {images.shape}", expected="(N, H, W) or (N, H, W, C)")
         if batch and images.ndim == 3 and images.shape[0] in CHANNEL_MODES:
             refuse_channels_first(images, name)
         yield from images if batch else [images]

@@ -135,7 +135,8 @@ class HeadstartClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
         Args:
             X: (N,) paths, uint8 arrays, PIL images or bytes of image files, of any kinds mixed; or one uint8 array
-                (N, H, W), (N, H, W, 3) or (N, H, W, 4). A path that stands there twice counts once.
+                (N, H, W), (N, H, W, 3) or (N, H, W, 4). Arrays of 2 to 16 bands (N, H, W, n) may be uint16 or 0..1,
+                too. A path that stands there twice counts once.
             y: (N,) labels: text, whole numbers or truth values.
             groups: (N,) names of patients, scenes or pages, whose images stay on one side of every split; None and
                 NaN stand alone.

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from headstart.data.decoders.tiff import is_tiff
 from headstart.data.sources.given_images import GivenImage
 from headstart.data.sources.image_bytes import InputError, encoded, is_in_memory
 from headstart.data.sources.tables.rows import is_listed_file
@@ -23,9 +24,12 @@ from sklearn.utils import check_array, column_or_1d  # noqa: E402
 from sklearn.utils.multiclass import check_classification_targets  # noqa: E402
 
 ImageInputs = Sequence[GivenImage] | npt.NDArray[Any]
-"""(N,) paths, arrays, PIL images or bytes; or one array (N, H, W[, C])."""
+"""(N,) paths, arrays, PIL images or bytes; or one array (N, H, W[, C]), also of 2 to 16 bands."""
 
-_EXPECTED = "a 1-D sequence of paths of image files (str or Path), or of uint8 arrays (H, W[, 3]), PIL images or bytes"
+_EXPECTED = (
+    "a 1-D sequence of paths of image files (str or Path), or of uint8 arrays (H, W[, 3]), arrays of bands (H, W, n), "
+    "PIL images or bytes"
+)
 _PIXEL_DIMENSIONS = (3, 4)
 
 
@@ -189,6 +193,8 @@ def _written(table: Path, image: object, position: int) -> str:
 
 def _suffix(content: bytes) -> str:
     """As the file would be called; what is no image is found when it is read, and named then."""
+    if is_tiff(content):  # Pillow does not know TIFF of bands
+        return "tiff"
     try:
         with Image.open(io.BytesIO(content)) as image:
             return str(image.format).lower()

@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from headstart.data.decoders.raster import decode
+from headstart.data.decoders.raster import decode, decode_with_facts
 from headstart.data.sources.copies import copies_bytes
 from headstart.data.sources.dataset import WHOLE
 from headstart.data.sources.reading import open_source
 from headstart.errors import DataError
+from headstart.input_spec import Decoding
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (12, 9, 10, 3), dtype=np.uint8)
 LABELS = np.arange(12)[:, None] % 3
@@ -57,6 +58,15 @@ def test_other_names_and_orders_are_read(tmp_path: Path) -> None:
     assert open_source(saved(tmp_path, X=PIXELS, y=LABELS.astype(float))).classes() == ("0", "1", "2")
 
 
+@pytest.mark.parametrize("compressed", [False, True])
+def test_bands_are_read_with_all_their_bits(compressed: bool, tmp_path: Path) -> None:
+    bands = np.random.default_rng(0).integers(0, 2**16, (12, 9, 11, 5), dtype=np.uint16)
+    dataset = open_source(saved(tmp_path, compressed=compressed, images=bands, labels=LABELS))
+    for at, record in enumerate(dataset.records):
+        found = decode_with_facts(record.read(), decoding=Decoding(band_count=5)).values
+        assert np.array_equal(np.rint(found * (2**16 - 1)), bands[at])
+
+
 def test_images_without_labels_are_no_training_set(tmp_path: Path) -> None:
     source = saved(tmp_path, images=PIXELS)
     with pytest.raises(DataError, match="images without labels"):
@@ -69,7 +79,7 @@ def test_images_without_labels_are_no_training_set(tmp_path: Path) -> None:
     [
         ({"weights": PIXELS}, "holds no images, only weights"),
         ({"images": PIXELS.astype(np.float32), "labels": LABELS}, "float32 with shape"),
-        ({"images": PIXELS[..., :2], "labels": LABELS}, r"\(N, H, W, 3\)"),
+        ({"images": PIXELS.astype(np.uint16), "labels": LABELS}, r"or bands \(N, H, W, n\)"),
         ({"images": PIXELS, "labels": LABELS[:5]}, "12 images and 5 labels"),
         ({"images": PIXELS, "labels": np.zeros((12, 4), int)}, "expected one label per image"),
         ({"images": PIXELS, "labels": LABELS / 7}, "class numbers or text"),

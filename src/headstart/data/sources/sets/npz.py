@@ -16,7 +16,7 @@ from numpy.lib import format as npy
 
 from headstart.data.sources.copies import file_key, local_copy
 from headstart.data.sources.dataset import WHOLE, Dataset, ImageRecord, LabelPolicy
-from headstart.data.sources.image_bytes import CHANNEL_MODES, InputError, encoded
+from headstart.data.sources.image_bytes import CHANNEL_MODES, InputError, encoded, is_band_array
 from headstart.data.sources.source_findings import WITHOUT_LABELS
 from headstart.errors import DataError
 
@@ -38,13 +38,15 @@ _LOCAL_HEADER = struct.Struct("<26xHH")
 
 @dataclass(frozen=True, slots=True)
 class ArrayImage:
-    """One image of an array of uint8 in a file."""
+    """One image of an array in a file."""
 
     path: Path
     offset: int
     """First byte of its pixels."""
     shape: tuple[int, ...]
     """Height, width and, where there are several, channels."""
+    dtype: str = "u1"
+    """Of its values, as numpy writes it."""
 
     def read(self) -> bytes:
         """The image as an uncompressed file.
@@ -54,11 +56,11 @@ class ArrayImage:
         """
         with self.path.open("rb") as file:
             file.seek(self.offset)
-            content = file.read(int(np.prod(self.shape)))
-        if len(content) < int(np.prod(self.shape)):
+            content = file.read(bytes_of_image := _bytes_of(self.dtype, self.shape))
+        if len(content) < bytes_of_image:
             raise OSError(f"{self.path} ends inside the image")
         try:
-            return encoded(np.frombuffer(content, np.uint8).reshape(self.shape), name="the array")
+            return encoded(np.frombuffer(content, self.dtype).reshape(self.shape), name="the array")
         except InputError as error:
             raise OSError(str(error)) from error
 
@@ -70,6 +72,11 @@ class _Pixels:
     path: Path
     offset: int
     shape: tuple[int, ...]
+    dtype: str
+
+
+def _bytes_of(dtype: str, shape: Sequence[int]) -> int:
+    return np.dtype(dtype).itemsize * int(np.prod(shape))
 
 
 def open_npz(path: Path, source: str, *, labels: LabelPolicy = "needed") -> Dataset:
@@ -124,11 +131,14 @@ def _records(
     names = [""] * count if classes is None else _labels(path, archive, classes)
     if len(names) != count:
         raise DataError(f"{path} has {count:,} {images} and {len(names):,} {classes}", expected="one label per image")
-    step = int(np.prod(shape))
+    step = _bytes_of(pixels.dtype, shape)
     digits = len(str(max(0, count - 1)))
     return [
         ImageRecord(
-            f"{images}/{at:0{digits}d}", name, split, location=ArrayImage(pixels.path, pixels.offset + at * step, shape)
+            f"{images}/{at:0{digits}d}",
+            name,
+            split,
+            location=ArrayImage(pixels.path, pixels.offset + at * step, shape, pixels.dtype),
         )
         for at, name in enumerate(names)
     ]
@@ -140,13 +150,17 @@ def _pixels(path: Path, archive: zipfile.ZipFile, name: str) -> _Pixels:
         shape, is_fortran, dtype = _header(file)
         start = file.tell()
     what = f"{name} of {path} is an array of {dtype} with shape {shape}"
-    if dtype != np.uint8 or len(shape) not in (3, 4) or (len(shape) == 4 and shape[3] not in CHANNEL_MODES):
-        raise DataError(what, expected="uint8 pixels 0..255 of shape (N, H, W), (N, H, W, 3) or (N, H, W, 4)")
+    is_photos = dtype == np.uint8 and (len(shape) == 3 or (len(shape) == 4 and shape[3] in CHANNEL_MODES))
+    if not (is_photos or is_band_array(dtype, shape[1:])):
+        raise DataError(
+            what,
+            expected="uint8 pixels 0..255 of shape (N, H, W), (N, H, W, 3) or (N, H, W, 4), or bands (N, H, W, n)",
+        )
     if info.compress_type == zipfile.ZIP_STORED and not is_fortran:
         with path.open("rb") as packed:
             packed.seek(info.header_offset)
             lengths = _LOCAL_HEADER.unpack(packed.read(_LOCAL_HEADER.size))
-        return _Pixels(path, info.header_offset + _LOCAL_HEADER.size + sum(lengths) + start, shape)
+        return _Pixels(path, info.header_offset + _LOCAL_HEADER.size + sum(lengths) + start, shape, dtype.str)
 
     def unpack(aside: Path) -> None:
         with archive.open(info) as file, aside.open("wb") as copy:
@@ -159,7 +173,7 @@ def _pixels(path: Path, archive: zipfile.ZipFile, name: str) -> _Pixels:
     unpacked = local_copy(f"{file_key(path)}\0{name}", unpack, suffix=".npy")
     with unpacked.open("rb") as file:
         _header(file)
-        return _Pixels(unpacked, file.tell(), shape)
+        return _Pixels(unpacked, file.tell(), shape, dtype.str)
 
 
 def _header(file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
