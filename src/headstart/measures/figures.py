@@ -9,6 +9,8 @@ from typing import Literal, TypeAlias
 Counted: TypeAlias = Literal["images", "groups", "files"]
 """What an interval counts: images; groups (patients, scenes, pages); or different files, where some are copies."""
 Interval: TypeAlias = tuple[float, float]
+SelectionMetric: TypeAlias = Literal["accuracy", "balanced_accuracy", "macro_f1", "log_loss"]
+"""Metric by which training selects epochs and candidates, and which is shown first."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,6 +48,10 @@ class EvaluationFigures:
     balanced_accuracy: float
     """Mean recall of the classes, 0..1."""
     balanced_accuracy_interval: Interval | None = None
+    """95 %."""
+    macro_f1: float | None = None
+    """Mean F1 of the classes that have images, 0..1."""
+    macro_f1_interval: Interval | None = None
     """95 %."""
     log_loss: float
     """Mean, in nats."""

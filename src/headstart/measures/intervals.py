@@ -44,7 +44,7 @@ def wilson_interval(successes: int, trials: int, *, level: float = LEVEL) -> Int
     """
     if not 0 <= successes <= trials or trials == 0:
         raise ValueError(f"{successes} successes of {trials} trials is no share")
-    return _wilson(successes / trials, trials, level)
+    return wilson_bounds(successes / trials, trials, level)
 
 
 def independent_images(
@@ -106,7 +106,7 @@ def share_interval(
         level: Share of such intervals that hold the truth, 0..1.
     """
     count = independent_images(right_N, together_N, weights_N=weights_N, level=level)
-    return _wilson(float(np.average(right_N, weights=weights_N)), count, level)
+    return wilson_bounds(float(np.average(right_N, weights=weights_N)), count, level)
 
 
 def chance_of_share_below(right_N: npt.NDArray[np.bool_], together_N: Together, *, truth: float) -> float:  # noqa: N803
@@ -183,7 +183,8 @@ def mean_interval(values_N: Values, together_N: Together, *, level: float = LEVE
     return mean - half, mean + half
 
 
-def _wilson(share: float, count: float, level: float) -> Interval:
+def wilson_bounds(share: float, count: float, level: float = LEVEL) -> Interval:
+    """Interval of a share (Wilson 1927) that `count` independent images show, which need be no whole number."""
     z = _normal(level)
     spread = z**2 / count
     centre = (share + spread / 2) / (1 + spread)

@@ -9,7 +9,8 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from headstart.arrays import Labels
+from headstart.arrays import Doubles, Labels
+from headstart.measures.class_means import macro_f1, macro_f1_interval
 from headstart.measures.figures import ClassFigures, Counted, EvaluationFigures, Interval
 from headstart.measures.intervals import Together, mean_interval, share_interval
 from headstart.measures.temperature import best_temperature
@@ -84,7 +85,9 @@ def log_losses(probabilities: npt.NDArray[np.floating[Any]], labels: Labels) -> 
     return np.asarray(-np.log(np.clip(picked, 1e-12, 1)), np.float64)
 
 
-def sharpened_log_losses(probabilities: npt.NDArray[np.floating[Any]], labels: Labels) -> npt.NDArray[np.float64]:
+def sharpened_log_losses(
+    probabilities: npt.NDArray[np.floating[Any]], labels: Labels, weights: Doubles | None = None
+) -> npt.NDArray[np.float64]:
     """(N,) log losses at the temperature that suits these images best.
 
     Two classifiers compared so are compared by what they tell apart, not by how confident their training made
@@ -93,9 +96,10 @@ def sharpened_log_losses(probabilities: npt.NDArray[np.floating[Any]], labels: L
     Args:
         probabilities: (N, K).
         labels: (N,).
+        weights: (N,) of the images in what the temperature suits, 1 on average; None: all alike.
     """
     logits = np.log(np.clip(probabilities, 1e-12, 1)).astype(np.float64)
-    temperature, _ = best_temperature(logits, labels, _SHARPNESS)
+    temperature, _ = best_temperature(logits, labels, _SHARPNESS, weights)
     scaled = logits / temperature
     top = scaled.max(axis=1)
     sums = np.exp(scaled - top[:, None]).sum(axis=1)
@@ -150,6 +154,8 @@ def evaluation_figures(
         balanced_accuracy=balanced_accuracy(confusion),
         # Weight 1 / class size: the mean of class recalls is a weighted share of images, and has its interval.
         balanced_accuracy_interval=share_interval(correct, together, weights_N=1 / of_class[labels]),
+        macro_f1=macro_f1(labels, predicted),
+        macro_f1_interval=macro_f1_interval(labels, predicted, together),
         log_loss=log_loss(probabilities, labels),
         log_loss_interval=_finite(mean_interval(log_losses(probabilities, labels), together)),
         uniform_log_loss=math.log(len(classes)),

@@ -12,6 +12,7 @@ from numbers import Real
 from typing import Any, Literal
 
 from headstart.errors import PlanError, nearest
+from headstart.knowledge.imbalance import Imbalance
 from headstart.knowledge.transfer import LR_RULES, WEIGHT_DECAY
 from headstart.plan.faults import cross_faults
 from headstart.plan.plan import (
@@ -142,10 +143,15 @@ def assemble(
         phases=phases,
         augmentation=request.views,
         optimizer=optimizer,
-        selection=SelectionPlan(when_cannot_improve=when_cannot_improve, patience=request.patience or patience),
+        selection=SelectionPlan(
+            when_cannot_improve=when_cannot_improve,
+            patience=request.patience or patience,
+            metric=request.metric or "auto",
+        ),
         batch_size=request.batch_size or batch_size,
         budget_seconds=None if request.budget_seconds == math.inf else request.budget_seconds,
-        class_weight=_class_weight(request.class_weight),
+        imbalance=_imbalance(request),
+        class_weight=_class_weights(request.class_weight),
         seed=request.seed,
         device=request.device or "auto",
         workers=request.workers or "auto",
@@ -156,16 +162,28 @@ def assemble(
     return plan
 
 
-def _class_weight(given: Any) -> Literal["balanced"] | dict[str, float] | None:  # noqa: ANN401 - checked here
-    """The weights as a plan holds them.
+def _imbalance(request: Request) -> Imbalance:
+    """How classes are balanced; weights by class say class_weight.
+
+    Raises:
+        PlanError: weights and another method.
+    """
+    if request.class_weight is None:
+        return request.imbalance
+    if request.imbalance not in ("auto", "class_weight"):
+        text = f"class_weight: imbalance is {request.imbalance}, which takes no weights; leave one of both out"
+        raise PlanError([text], source="the request")
+    return "class_weight"
+
+
+def _class_weights(given: Any) -> dict[str, float] | None:  # noqa: ANN401 - checked here
+    """The weights as a plan holds them; None: balanced ones, or none at all.
 
     Raises:
         PlanError: another word, or a weight that is no number > 0.
     """
-    if given is None:
+    if given is None or given == "balanced":
         return None
-    if given == "balanced":
-        return "balanced"
     if not isinstance(given, Mapping):
         hint = nearest(str(given), ("balanced",))
         text = f"class_weight: {given!r:.60} must be balanced, or a weight by class name" + (f"; {hint}" * bool(hint))

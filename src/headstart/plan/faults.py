@@ -80,6 +80,8 @@ class _Values:
     model: object = None
     augmentation: object = None
     activation_cache: object = None
+    imbalance: object = "auto"
+    class_weight: object = None
 
 
 _Read = TypeVar("_Read", _Values, _Phase, _Schedule, _Head, _Model, _Augmentation)
@@ -184,6 +186,8 @@ def cross_faults(raw: dict[str, Any]) -> list[str]:
     folds = sorted({int(_number(phase.folds)) for phase in phases if phase.is_train and _number(phase.folds) > 0})
     if len(folds) > 1:
         faults.append(f"phases: folds {', '.join(map(str, folds))} must be equal: each network goes on in its own fold")
+    if plan.class_weight is not None and plan.imbalance not in ("auto", "class_weight"):
+        faults.append(f"class_weight: imbalance is {plan.imbalance}, which takes no weights; leave one of both out")
     return faults + _random_weights_faults(_read(_Model, plan.model), phases) + _jitter_faults(plan, phases)
 
 

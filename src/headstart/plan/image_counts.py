@@ -6,10 +6,12 @@ values are completed once the images are counted.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from headstart.knowledge.choosing import TINY_INPUT_PIXELS, TINY_PIXELS
+from headstart.knowledge.imbalance import chosen_imbalance, chosen_metric
 from headstart.plan.hyperrule import counted_hyperrule
 from headstart.plan.plan import InputPlan, LrRule, Plan, Schedule, TrainPhase
 from headstart.plan.request import Request
@@ -108,6 +110,28 @@ def counted(plan: Plan, request: Request, counts: PlanCounts) -> Plan:
     rise = rise_and_cosine(epochs).warmup_epochs
     schedule = tune.schedule.model_copy(update={"warmup_epochs": rise})
     return plan.model_copy(update={"phases": (probe, tune.model_copy(update={"epochs": epochs, "schedule": schedule}))})
+
+
+def balanced(plan: Plan, classes: Mapping[str, float]) -> Plan:
+    """The plan with its imbalance and its metric resolved, and the reasons; what was given stays.
+
+    Args:
+        plan: Whose imbalance or metric may be auto.
+        classes: Class -> its training and validation images, by their weights where they have some.
+    """
+    imbalance, metric, reasons = plan.imbalance, plan.selection.metric, dict(plan.reasons)
+    if imbalance == "auto" and plan.class_weight is not None:
+        imbalance = "class_weight"
+    elif imbalance == "auto":
+        if not classes:
+            return plan
+        imbalance, reasons["imbalance"] = chosen_imbalance(classes)
+    if metric == "auto" and plan.class_weight is not None:
+        metric = "accuracy"  # weights by hand may say anything
+    elif metric == "auto":
+        metric, reasons["selection.metric"] = chosen_metric(imbalance)
+    selection = plan.selection.model_copy(update={"metric": metric})
+    return plan.model_copy(update={"imbalance": imbalance, "selection": selection, "reasons": reasons})
 
 
 def steps_hold_out(plan: Plan, images: int) -> bool:

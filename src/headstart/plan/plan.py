@@ -15,6 +15,7 @@ from pydantic import Field, ValidationError
 
 from headstart.errors import PlanError
 from headstart.knowledge.domain import Domain
+from headstart.knowledge.imbalance import Imbalance
 from headstart.knowledge.transfer import SMALLEST_USEFUL_LR, depth_of
 from headstart.plan.faults import cross_faults, read_yaml, schema_fault, sentences
 from headstart.plan.keys import key_paths
@@ -37,10 +38,10 @@ from headstart.plan.sections import (
     Requirement,
     Schedule,
     Section,
-    SelectionPlan,
     TrainPhase,
 )
-from headstart.plan.upgrade import upgraded
+from headstart.plan.selection import SelectionPlan
+from headstart.plan.upgrade import upgraded, with_imbalance
 
 __all__ = [
     "SCHEMA_VERSION",
@@ -86,10 +87,15 @@ class Plan(Section):
     batch_size: Annotated[int, Field(ge=1, le=65_536)] = 32
     budget_seconds: Annotated[float, Field(gt=0)] | None = None
     """Wall clock from the start of the command; training stops after the step that crosses it."""
-    class_weight: Literal["balanced"] | dict[str, Annotated[float, Field(gt=0)]] | None = None
-    """How much images of each class count in the loss, that of the linear probe too: a weight by class name, 1 for
-    classes that are not named; balanced: in inverse proportion to their number of training images. Metrics are not
-    weighted."""
+    imbalance: Imbalance = "auto"
+    """How classes of unequal size are made to count the same, in the linear probe and in tuning. class_weight: images
+    count in inverse proportion to the size of their class. balanced_sampling: each epoch draws as many of every class;
+    the linear probe, which sees all images at once, is weighted. logit_adjustment: the logarithms of the classes'
+    shares are added to the logits in the loss and left out in predictions (Menon et al. 2021). With each of them
+    probabilities are for classes of equal size. auto is resolved by the numbers of training images."""
+    class_weight: dict[str, Annotated[float, Field(gt=0)]] | None = None
+    """Weights for `imbalance: class_weight` by class name, 1 for classes that are not named. None: balanced. A plan may
+    say `class_weight: balanced` for `imbalance: class_weight`."""
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
     device: Annotated[str, Field(pattern=rf"^({DEVICE})$")] = "auto"
     """cpu, cuda, cuda:1 or mps; auto: a GPU if there is one."""
@@ -124,7 +130,7 @@ class Plan(Section):
             raise PlanError([fault], source=source)
         if raw.get("schema_version") == 1:
             source += " (upgraded from schema version 1)"
-        raw = upgraded(raw)
+        raw = with_imbalance(upgraded(raw))
         written_for = raw.pop(FINGERPRINTS, None) or {}
         try:
             plan, faults = cls.model_validate(raw), []

@@ -30,6 +30,8 @@ BEHIND: dict[str, tuple[str, ...]] = {
     "phases[].head_refit_views": ("augmentation.preset",),
     "phases[].batch_norm": ("batch_size",),
     "selection.patience": ("phases",),
+    "selection.metric": ("imbalance",),
+    "imbalance": ("data.source",),
 }
 """Path of a reason -> further values its sentence speaks of; `[]` is the number of the same phase."""
 

@@ -17,6 +17,8 @@ from headstart.errors import PlanError, nearest
 from headstart.input_spec import Resize
 from headstart.knowledge.domain import AugmentationName, Domain, RequestedDomain
 from headstart.knowledge.domains import DOMAINS
+from headstart.knowledge.imbalance import STRONG_RATIO, Imbalance
+from headstart.measures.figures import SelectionMetric
 from headstart.plan.option import Option, options_of, words_of
 from headstart.plan.sections import DEVICE, AugmentationPlan, ChannelChoice, DataPlan, Grain, NoncommercialWeights
 
@@ -151,9 +153,23 @@ class Request:
         int | None,
         Option("Stop a trained phase after so many epochs without a better one.", least=1, most=10_000),
     ] = None
+    imbalance: Annotated[
+        Imbalance,
+        Option(
+            "How classes of unequal size are made to count the same; default: auto, which adjusts logits where one "
+            f"class has at least {STRONG_RATIO:g} times the images of another."
+        ),
+    ] = "auto"
     class_weight: Annotated[
         Literal["balanced"] | Mapping[str, float] | None,
         Option("Of images in the loss: balanced, or a weight by class name.", kind="library only"),
+    ] = None
+    metric: Annotated[
+        SelectionMetric | None,
+        Option(
+            "Selects epochs and candidates, and comes first in results; default: accuracy, or balanced_accuracy where "
+            "classes are balanced."
+        ),
     ] = None
     seed: Annotated[int, Option("Of splits, order, augmentation and head.", panel="Run", least=0, most=2**32 - 1)] = 0
     budget_seconds: Annotated[
@@ -226,6 +242,7 @@ class Request:
             "input.channels": self.channels,
             "batch_size": self.batch_size,
             "optimizer": self.optimizer if self.optimizer is not None else self.weight_decay,
+            "selection.metric": self.metric,
         }
         return said.get(path) is not None
 

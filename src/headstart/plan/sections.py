@@ -384,16 +384,3 @@ class OptimizerPlan(Section):
     """sgd only."""
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
     """Share of the target that is spread over all classes (Szegedy et al. 2016)."""
-
-
-class SelectionPlan(Section):
-    """Which checkpoint is selected, on validation images."""
-
-    patience: Annotated[int, Field(ge=1)] | None = 5
-    """Early stopping: a phase ends after this many epochs without a better one; None never stops early."""
-    significance_level: Annotated[float, Field(gt=0, lt=1)] = 0.05
-    """A tuned epoch replaces the linear probe only if it has fewer errors and a lower log loss (each at its
-    best temperature) on the same images, with a one-sided paired p-value below this."""
-    when_cannot_improve: Literal["skip_tuning", "tune_anyway"] = "skip_tuning"
-    """What to do when the linear probe classifies every validation image correctly, so that no tuned epoch can be
-    better."""

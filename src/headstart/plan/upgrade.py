@@ -99,6 +99,20 @@ def upgraded(raw: Mapping[str, Any]) -> dict[str, Any]:
     return found | ({} if version is None else {"schema_version": 2})
 
 
+def with_imbalance(raw: Mapping[str, Any]) -> dict[str, Any]:
+    """A plan whose `class_weight: balanced`, or weights by class, say `imbalance: class_weight`; others as they are.
+
+    Args:
+        raw: A plan as plain values, with or without faults.
+    """
+    found, weight = dict(raw), raw.get("class_weight")
+    if weight is None or found.get("imbalance", "auto") not in ("auto", "class_weight"):
+        return found  # another method is a fault, named when the plan is checked
+    if weight == "balanced":
+        found["class_weight"] = None
+    return found | {"imbalance": "class_weight"}
+
+
 def upgraded_path(path: str) -> str:
     """The path of a value in version 2, such as `phases[1].head_lr` for `phases[1].learning_rate`."""
     before, found = "", list[str]()

@@ -20,7 +20,7 @@ import numpy.typing as npt
 from headstart.arrays import Doubles, Labels
 from headstart.solvers.axes import Axes, axes_of, own_axes, rotated
 from headstart.solvers.in_memory import choose_rotated, solve_rotated
-from headstart.solvers.linear_head import LinearHead, PenaltyChoice
+from headstart.solvers.linear_head import LinearHead, PenaltyChoice, softmax
 from headstart.solvers.logistic import L2_PENALTIES, choose_in_blocks, solve_in_blocks
 from headstart.solvers.ridge import Ridge
 from headstart.solvers.rows import CheckStop, MatrixRows, RowSource, StoppableRows, matrix_of_rows, never_stop
@@ -45,7 +45,7 @@ class HeadProblem(Protocol):
     def solve(self, l2_penalty: float, *, temperature: float = 1.0) -> LinearHead:
         """The head on all rows; its logits are divided by `temperature`."""
 
-    def solve_many(self, l2_penalties: Sequence[float]) -> list[LinearHead]:
+    def solve_many(self, l2_penalties: Sequence[float], *, temperature: float = 1.0) -> list[LinearHead]:
         """The head at each of several penalties; what they share is computed once."""
 
 
@@ -59,6 +59,7 @@ def head_problem(
     check_stop: CheckStop = never_stop,
     weights_N: npt.NDArray[np.floating[Any]] | None = None,  # noqa: N803
     scale_F: Doubles | None = None,  # noqa: N803
+    log_shares_K: Doubles | None = None,  # noqa: N803
 ) -> HeadProblem:
     """The problem of a linear head on these rows; nothing is read before it is first used.
 
@@ -73,6 +74,8 @@ def head_problem(
             deviations; only their ratios matter. None counts all alike.
         scale_F: Factors > 0 of the standardised features: the L2 penalty of a feature's weights is divided by the
             square of its own. None penalises all alike.
+        log_shares_K: Logit adjustment: logarithms of the classes' shares, which heads and out-of-fold probabilities
+            are free of. None adjusts nothing.
 
     Raises:
         ValueError: a weight that is no number > 0.
@@ -81,13 +84,16 @@ def head_problem(
     rows = StoppableRows(rows, check_stop)
     # 8 bytes a value: in memory everything is in double precision.
     small = 8 * rows.rows * rows.width <= IN_MEMORY_BYTES
-    if solver == "ridge":
-        if small:
-            return RotatedRidge(rows, labels_N, num_classes, check_stop, weigh, scale_F)
-        return Ridge(rows, labels_N, num_classes, check_stop=check_stop, weights_N=weigh, scale_F=scale_F)
-    if small:
-        return RotatedLogistic(rows, labels_N, num_classes, check_stop, weigh, scale_F)
-    return LogisticInBlocks(rows, labels_N, num_classes, seed, weigh, scale_F)
+    problem: HeadProblem
+    if solver == "ridge" and small:
+        problem = RotatedRidge(rows, labels_N, num_classes, check_stop, weigh, scale_F)
+    elif solver == "ridge":
+        problem = Ridge(rows, labels_N, num_classes, check_stop=check_stop, weights_N=weigh, scale_F=scale_F)
+    elif small:
+        problem = RotatedLogistic(rows, labels_N, num_classes, check_stop, weigh, scale_F)
+    else:
+        problem = LogisticInBlocks(rows, labels_N, num_classes, seed, weigh, scale_F)
+    return problem if log_shares_K is None else AdjustedProblem(problem, log_shares_K)
 
 
 def mean_one(weights_N: npt.NDArray[np.floating[Any]]) -> Doubles:  # noqa: N803
@@ -147,7 +153,7 @@ class RotatedLogistic(_Rotated):
         )
         return head.tempered(temperature)
 
-    def solve_many(self, l2_penalties: Sequence[float]) -> list[LinearHead]:
+    def solve_many(self, l2_penalties: Sequence[float], *, temperature: float = 1.0) -> list[LinearHead]:
         """The heads at several penalties, in the same passes over the rotated rows, in single precision."""
         axes, along = self._found
         own = own_axes(axes.variances_R)
@@ -156,7 +162,7 @@ class RotatedLogistic(_Rotated):
         heads = solve_in_blocks(
             rows, self.labels, self.num_classes, own, l2_penalties=l2_penalties, weights_N=self.weights
         )
-        return [axes.head(head.weight_KF, head.bias_K, head.l2_penalty) for head in heads]
+        return [axes.head(head.weight_KF, head.bias_K, head.l2_penalty).tempered(temperature) for head in heads]
 
 
 class RotatedRidge(_Rotated):
@@ -186,10 +192,10 @@ class RotatedRidge(_Rotated):
         head = self._ridge.solve(l2_penalty, temperature=temperature)
         return self._found[0].head(head.weight_KF, head.bias_K, l2_penalty)
 
-    def solve_many(self, l2_penalties: Sequence[float]) -> list[LinearHead]:
+    def solve_many(self, l2_penalties: Sequence[float], *, temperature: float = 1.0) -> list[LinearHead]:
         """See `Ridge.solve_many`."""
-        axes = self._found[0]
-        return [axes.head(h.weight_KF, h.bias_K, h.l2_penalty) for h in self._ridge.solve_many(l2_penalties)]
+        axes, heads = self._found[0], self._ridge.solve_many(l2_penalties, temperature=temperature)
+        return [axes.head(head.weight_KF, head.bias_K, head.l2_penalty) for head in heads]
 
 
 @dataclass
@@ -229,11 +235,43 @@ class LogisticInBlocks:
         (head,) = self.solve_many([l2_penalty])
         return head.tempered(temperature)
 
-    def solve_many(self, l2_penalties: Sequence[float]) -> list[LinearHead]:
+    def solve_many(self, l2_penalties: Sequence[float], *, temperature: float = 1.0) -> list[LinearHead]:
         """See `solve_in_blocks`: the passes serve all of them."""
-        return solve_in_blocks(
+        heads = solve_in_blocks(
             self.rows, self.labels, self.num_classes, self._axes, l2_penalties=l2_penalties, weights_N=self.weights
         )
+        return [head.tempered(temperature) for head in heads]
+
+
+@dataclass(frozen=True)
+class AdjustedProblem:
+    """A problem whose heads are logit-adjusted (Menon et al. 2021): they predict for classes of equal size.
+
+    Biases carry no penalty, so the minimum of the loss with log shares added to the logits is that of the plain loss
+    with biases that are lower by the log shares: after the fact and in the loss are the same here, and weights, penalty
+    and time are those of the plain problem.
+    """
+
+    problem: HeadProblem
+    log_shares_K: Doubles  # noqa: N815 - shapes
+
+    def choose(self, folds: Folds, l2_penalties: Sequence[float] | None = None) -> PenaltyChoice:
+        """The choice of the plain problem, by the probabilities that it was fitted for, and adjusted ones of it."""
+        choice = self.problem.choose(folds, l2_penalties)
+        logits = np.log(np.clip(choice.out_of_fold_NK, 1e-12, 1)) - self.log_shares_K
+        return replace(choice, out_of_fold_NK=softmax(logits))
+
+    def solve(self, l2_penalty: float, *, temperature: float = 1.0) -> LinearHead:
+        """The head of the plain problem at its temperature, adjusted."""
+        return self._adjusted(self.problem.solve(l2_penalty, temperature=temperature))
+
+    def solve_many(self, l2_penalties: Sequence[float], *, temperature: float = 1.0) -> list[LinearHead]:
+        """The same at several penalties."""
+        heads = self.problem.solve_many(l2_penalties, temperature=temperature)
+        return [self._adjusted(head) for head in heads]
+
+    def _adjusted(self, head: LinearHead) -> LinearHead:
+        return replace(head, bias_K=head.bias_K - self.log_shares_K)
 
 
 def stratified_sample(labels_N: Labels, count: int, *, seed: int) -> npt.NDArray[np.int64]:  # noqa: N803

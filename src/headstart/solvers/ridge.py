@@ -67,14 +67,15 @@ class Ridge:
 
     def solve(self, l2_penalty: float, *, temperature: float = 1.0) -> LinearHead:
         """The head at one L2 penalty, its logits divided by `temperature`; at most one pass."""
-        (head,) = self.solve_many([l2_penalty])
-        return LinearHead(head.weight_KF / temperature, head.bias_K / temperature, l2_penalty)
+        (head,) = self.solve_many([l2_penalty], temperature=temperature)
+        return head
 
-    def solve_many(self, l2_penalties: Sequence[float]) -> list[LinearHead]:
+    def solve_many(self, l2_penalties: Sequence[float], *, temperature: float = 1.0) -> list[LinearHead]:
         """The head at each L2 penalty, from one decomposition of the statistics; at most one pass."""
         if self._all is None:
             (self._all,) = self._moments(np.zeros(self._rows.rows, np.int64), 1)
-        return self._fits(self._all, self._deviation_of(self._all), l2_penalties)
+        heads = self._fits(self._all, self._deviation_of(self._all), l2_penalties)
+        return [head.tempered(temperature) for head in heads]
 
     def choose(self, folds: npt.ArrayLike, l2_penalties: Sequence[float] | None = None) -> PenaltyChoice:
         """Cross-validate; the lowest out-of-fold log loss at its best temperature decides, among equals the stronger.

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from headstart.errors import RunError
+from headstart.measures.selection import METRIC_WORDS
 from headstart.runs.events import StopReason
 from headstart.runs.training_events import PhaseDone
 from headstart.training.checkpoint import Candidate, TrainingProgress
@@ -59,12 +60,14 @@ def choose(
         assert probe is not None
         return probe, "the linear probe is the only candidate"
     if probe is None:
-        return best, f"best of the epochs on {on}"
+        return best, f"best of the epochs on {on}" + by_metric(best)
     p_value = best.p_value_against(probe)
-    figures = (
-        f"{on}: accuracy {best.accuracy:.3f} against {probe.accuracy:.3f}, "
-        f"log loss at its best temperature {best.loss:.3f} against {probe.loss:.3f}, p = {p_value:.2g}"
-    )
+    figures = f"{on}: {best.figures_against(probe)}, p = {p_value:.2g}"
     if p_value < significance_level:
         return best, f"significantly better than the linear probe ({figures})"
     return probe, f"no epoch is significantly better than the linear probe ({figures})"
+
+
+def by_metric(candidate: Candidate) -> str:
+    """` by balanced accuracy`, where another metric than the default selects; else empty."""
+    return "" if candidate.metric == "accuracy" else f" by {METRIC_WORDS[candidate.metric]}"

@@ -5,7 +5,6 @@ It is written atomically: a crash leaves the last one whole.
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -17,7 +16,8 @@ import numpy.typing as npt
 
 from headstart.errors import RunError
 from headstart.files import is_file, write_atomically
-from headstart.measures.metrics import paired_p_value
+from headstart.measures.figures import SelectionMetric
+from headstart.measures.selection import Scored
 from headstart.runs.training_events import EpochDone, PhaseDone, StepDone
 from headstart.runs.upgrade import upgraded_checkpoint
 from headstart.training.checkpoint_file import write_checkpoint
@@ -43,34 +43,65 @@ class Candidate:
     folds: Sequence[Mapping[str, Any]] = ()
     """Of a step, what it changed in the network of each fold; `weights` is a network trained on all images."""
 
+    labels: npt.NDArray[np.int64] | None = None
+    """(N,) classes of its images; None in checkpoints of earlier versions, as are the next."""
+    predicted: npt.NDArray[np.int64] | None = None
+    """(N,) classes that it predicts."""
+    metric: SelectionMetric = "accuracy"
+    """By which it is compared with another."""
+
+    @property
+    def scored(self) -> Scored:
+        """Its predictions, as its metric compares them."""
+        return Scored(self.correct, self.losses, self.metric, self.labels, self.predicted)
+
     @property
     def accuracy(self) -> float:
         """Accuracy on the validation images, 0..1."""
         return float(self.correct.mean())
 
     @property
+    def value(self) -> float:
+        """The metric on the validation images; the log loss with a minus."""
+        return self.scored.value
+
+    @property
     def loss(self) -> float:
-        """Mean of `losses`."""
-        return float(self.losses.mean())
+        """Mean of `losses`, or of their means by class where the metric counts every class the same."""
+        return self.scored.loss
 
     def is_better_than(self, other: Candidate) -> bool:
-        """Whether it has fewer errors, or as many and a lower loss: the order among epochs."""
-        return (self.accuracy, -self.loss) > (other.accuracy, -other.loss)
+        """See `Scored.is_better_than`."""
+        return self.scored.is_better_than(other.scored)
 
     def loss_p_value_against(self, other: Candidate) -> float:
-        """Chance of at least this lead in log loss if both were equally good; 1 where errors are clearly more.
-
-        Of d images that only one of both classifies correctly, the numbers for each differ by sqrt(d) in a standard
-        deviation where both are equally good: more extra errors than that are not noise.
-        """
-        more_errors = int(other.correct.sum()) - int(self.correct.sum())
-        if more_errors > math.sqrt((self.correct != other.correct).sum()):
-            return 1.0
-        return paired_p_value(other.losses, self.losses)
+        """See `Scored.loss_p_value_against`."""
+        return self.scored.loss_p_value_against(other.scored)
 
     def p_value_against(self, other: Candidate) -> float:
-        """Chance of at least this lead in log loss if both were equally good; 1 unless it also makes fewer errors."""
-        return paired_p_value(other.losses, self.losses) if self.accuracy > other.accuracy else 1.0
+        """See `Scored.p_value_against`."""
+        return self.scored.p_value_against(other.scored)
+
+    def figures_against(self, other: Candidate) -> str:
+        """See `Scored.figures_against`."""
+        return self.scored.figures_against(other.scored)
+
+    def at(self, places: npt.NDArray[np.int64]) -> Candidate:
+        """The same on some of its images, without weights and the confidences.
+
+        Args:
+            places: Positions among its own images.
+        """
+        one = self.scored.at(places)
+        return Candidate(
+            self.name,
+            one.correct,
+            one.losses,
+            {},
+            labels=one.labels,
+            predicted=one.predicted,
+            metric=self.metric,
+        )
 
 
 @dataclass
@@ -231,15 +262,16 @@ def _candidate_to_raw(candidate: Candidate | None) -> dict[str, Any] | None:
 def _candidate_from_raw(raw: dict[str, Any] | None) -> Candidate | None:
     if raw is None:
         return None
-    confidences, rows = raw.get("confidences"), raw.get("rows")
+    known = {name: raw[name] for name in ("confidences", "rows", "labels", "predicted") if raw.get(name) is not None}
+    arrays = {name: values.numpy() for name, values in known.items()}
     return Candidate(
         raw["name"],
         raw["correct"].numpy(),
         raw["losses"].numpy(),
         raw["weights"],
-        None if confidences is None else confidences.numpy(),
-        None if rows is None else rows.numpy(),
-        raw.get("folds", ()),
+        folds=raw.get("folds", ()),
+        metric=raw.get("metric", "accuracy"),
+        **arrays,
     )
 
 

@@ -69,7 +69,7 @@ def fit(training: Training) -> Outcome:
                         # The feed decides how much of the network a step runs: all of it, or what follows the
                         # cached activations. Networks with auxiliary heads give several logits in training.
                         with phase.feed.rewrites:
-                            outputs = classifier.weighted_logits(phase.feed.network(*augmented))
+                            outputs = phase.loss_logits(classifier.weighted_logits(phase.feed.network(*augmented)))
                         labels, weights = phase.targets(records)
                         loss = batch_loss(outputs, labels, mixing, label_smoothing=smoothing, weights_B=weights)
                         phase.optimizer.zero_grad(set_to_none=True)

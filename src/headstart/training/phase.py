@@ -18,6 +18,7 @@ from headstart.runs.observers import ALL_EPOCHS, measured_span
 from headstart.runs.training_events import EpochDone
 from headstart.runs.warnings import Diverged
 from headstart.solvers.linear_head import softmax
+from headstart.training.augmentation.mixup import adjusted_outputs
 from headstart.training.below_probe import below_probe_warning
 from headstart.training.feeds import Batch, Feed
 from headstart.training.guard.drift import MovedCheck
@@ -108,6 +109,10 @@ class PhaseTraining:
         factors = None if weights is None else torch.from_numpy(weights).to(self._device)
         return torch.from_numpy(labels).to(self._device), factors
 
+    def loss_logits(self, outputs: Sequence[tuple[Tensor, float]]) -> Sequence[tuple[Tensor, float]]:
+        """Logits (B, K) of the loss, and their weight in it: the outputs, logit-adjusted where the plan says so."""
+        return adjusted_outputs(outputs, self._training.images.log_shares)
+
     def count_step(self, images: int, loss: float) -> None:
         """Count a step that was taken, and save inside the epoch where that is due.
 
@@ -163,7 +168,11 @@ class PhaseTraining:
         probabilities, labels = softmax(logits.astype(np.float64)), training.images.labels(validation)
         progress.epoch += 1
         candidate = candidate_of(
-            f"{self.phase.name}/{progress.epoch}", probabilities, labels, training.torch_classifier()
+            f"{self.phase.name}/{progress.epoch}",
+            probabilities,
+            labels,
+            training.torch_classifier(),
+            training.images.metric,
         )
         state.validation_predictions.add(candidate.name, validation, candidate.correct, candidate.losses)
         if state.best is None and state.probe is not None:

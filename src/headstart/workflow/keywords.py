@@ -16,6 +16,8 @@ from headstart.data.sources.dataset import Links
 from headstart.errors import PlanError
 from headstart.input_spec import Contrast, Resize
 from headstart.knowledge.domain import AugmentationName, RequestedDomain
+from headstart.knowledge.imbalance import Imbalance
+from headstart.measures.figures import SelectionMetric
 from headstart.networks.cards.catalog import CommercialUse
 from headstart.networks.cards.search import ModelQuery, SortKey
 from headstart.networks.cards.table import Library
@@ -78,7 +80,9 @@ class TrainKeywords(DataKeywords, total=False):
     optimizer: OptimizerName | None
     weight_decay: float | None
     patience: int | None
+    imbalance: Imbalance
     class_weight: Literal["balanced"] | Mapping[str, float] | None
+    metric: SelectionMetric | None
     seed: int
     budget_seconds: float | None
     workers: int | None

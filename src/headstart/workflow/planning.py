@@ -13,7 +13,7 @@ from headstart.data.splits import Roles
 from headstart.errors import ModelError
 from headstart.networks.cards.catalog import ModelChoice
 from headstart.networks.cards.finding import find_model
-from headstart.plan.image_counts import PlanCounts, counted, fitted_to_tiny_images
+from headstart.plan.image_counts import PlanCounts, balanced, counted, fitted_to_tiny_images
 from headstart.plan.plan import DataPlan, Plan
 from headstart.plan.request import Request
 from headstart.runs.event import Event
@@ -51,9 +51,9 @@ class RequestedPlan:
             roles: Its images.
             sizes: Image id -> width, height in pixels; None where the images were not read.
         """
-        if self.options is None:
-            return plan
-        return counted(plan, self.options, image_counts(plan, roles, sizes or {}))
+        if self.options is not None:
+            plan = counted(plan, self.options, image_counts(plan, roles, sizes or {}))
+        return balanced(plan, class_counts(roles))
 
 
 def requested_plan(request: str | Request | Plan) -> RequestedPlan:
@@ -103,6 +103,14 @@ def plan_of(request: str | Request, *, progress: Progress = no_progress) -> Plan
     data = check_for_training(plan, progress)
     refuse_missing_steps(plan)
     return requested.counted(plan, data.roles, data.facts.sizes)
+
+
+def class_counts(roles: Roles) -> Mapping[str, float]:
+    """Class -> training and validation images, by their weights where they have some."""
+    counts: dict[str, float] = {}
+    for record in roles.training_pool:
+        counts[record.label] = counts.get(record.label, 0) + (1 if record.weight is None else record.weight)
+    return counts
 
 
 def image_counts(plan: Plan, roles: Roles, sizes: Sizes) -> PlanCounts:

@@ -10,6 +10,8 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
+from headstart.arrays import Doubles
+from headstart.data.class_balance import ClassBalance, balanced_order
 from headstart.data.meter import Meter
 from headstart.data.sources.reading import ImageRecord
 from headstart.data.splits import Roles
@@ -17,6 +19,7 @@ from headstart.engine.costs.speeds import USUAL_PIXELS
 from headstart.engine.store.activations import Precision
 from headstart.engine.store.store import ActivationStore
 from headstart.input_spec import InputSpec
+from headstart.measures.figures import SelectionMetric
 
 
 @dataclass(frozen=True)
@@ -37,6 +40,10 @@ class TrainingImages:
     """Of a typical image: tells how long reading one will take."""
     weights: Mapping[str, float] = field(default_factory=dict)
     """Image id -> how much it counts in what is minimised, > 0; empty: all alike."""
+    balance: ClassBalance = field(default_factory=ClassBalance)
+    """How classes of unequal size are balanced; what class weights do is in `weights` already."""
+    metric: SelectionMetric = "accuracy"
+    """By which candidates are compared on the validation images."""
     meter: Meter = field(default_factory=Meter)
     """Counts the time of views and of reading stored rows."""
 
@@ -56,9 +63,29 @@ class TrainingImages:
 
         Over a batch they need not be 1 on average: then each step follows the weighted loss of all images without bias.
         """
+        if self.balance.method == "balanced_sampling":
+            return self._weights_within_class(records)
         weights = self.weights_of(records)
         # Over all training images, not over the batch: a batch of rare classes then weighs more, as it should.
         return None if weights is None else (weights / self._mean_weight).astype(np.float32)
+
+    def _weights_within_class(self, records: Sequence[ImageRecord]) -> npt.NDArray[np.float32] | None:
+        """(B,) weights over the mean of their class: the sampling counts the classes alike already."""
+        if all(record.weight is None for record in records):
+            return None
+        return np.array([self.weights[one.id] / self._class_means[one.label] for one in records], np.float32)
+
+    @cached_property
+    def _class_means(self) -> Mapping[str, float]:
+        of_class: dict[str, list[float]] = {}
+        for record in self.roles.train:
+            of_class.setdefault(record.label, []).append(self.weights[record.id])
+        return {name: float(np.mean(weights)) for name, weights in of_class.items()}
+
+    @property
+    def log_shares(self) -> Doubles | None:
+        """(K,) what logit adjustment adds to the logits in the loss; None: nothing."""
+        return self.balance.log_shares(self.roles.classes)
 
     @cached_property
     def _mean_weight(self) -> float:
@@ -76,7 +103,11 @@ class TrainingImages:
         """
         records = self.roles.train if rows is None else [self.roles.train[row] for row in rows]
         # Seeded by seed, phase and epoch: a resumed run sees the batches that the interrupted one would have seen.
-        order = np.random.default_rng(position).permutation(len(records))
+        rng = np.random.default_rng(position)
+        if self.balance.method == "balanced_sampling":
+            order = balanced_order(self.labels(records), rng)
+        else:
+            order = rng.permutation(len(records))
         # array_split: sizes differ by one at most, so that no small last batch gives noisy steps.
         parts = np.array_split(order, math.ceil(len(records) / batch_size))
         return [[records[i] for i in part] for part in parts]

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from headstart.arrays import Doubles
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -42,6 +44,24 @@ def draw_mixing(count: int, *, alpha: float, seed: int) -> Mixing:
         return Mixing(1.0, torch.arange(count))
     rng = np.random.default_rng(seed)
     return Mixing(float(rng.beta(alpha, alpha)), torch.from_numpy(rng.permutation(count)))
+
+
+def adjusted_outputs(
+    outputs: Sequence[tuple[Tensor, float]],
+    log_shares_K: Doubles | None,  # noqa: N803 - shapes
+) -> Sequence[tuple[Tensor, float]]:
+    """Logits with the log shares of the classes added (logit adjustment in the loss, Menon et al. 2021).
+
+    Args:
+        outputs: Pairs of logits (B, K) and their weight in the loss.
+        log_shares_K: Of the classes; None leaves the logits as they are.
+    """
+    if log_shares_K is None:
+        return outputs
+    import torch
+
+    added = torch.from_numpy(log_shares_K)
+    return [(logits_BK + added.to(logits_BK), weight) for logits_BK, weight in outputs]
 
 
 def batch_loss(

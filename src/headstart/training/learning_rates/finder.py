@@ -31,7 +31,7 @@ from headstart.plan.plan import LrRule, OptimizerPlan, TrainPhase
 from headstart.runs.observers import Observer
 from headstart.runs.training_events import LearningRatesFound, RangeTest
 from headstart.training.augmentation.batches import augment_batch
-from headstart.training.augmentation.mixup import batch_loss, image_losses
+from headstart.training.augmentation.mixup import adjusted_outputs, batch_loss, image_losses
 from headstart.training.feeds import Feed
 from headstart.training.learning_rates.param_groups import Entered, enter
 from headstart.training.learning_rates.range_test import (
@@ -297,7 +297,8 @@ class _Search:
         factors = None if weights is None else torch.from_numpy(weights).to(labels.device)
         with torch.set_grad_enabled(learns):
             with r.feed.rewrites:
-                outputs = r.classifier.weighted_logits(r.feed.network(*tested))
+                given = r.classifier.weighted_logits(r.feed.network(*tested))
+            outputs = adjusted_outputs(given, r.images.log_shares)
             if learns:
                 entered.optimizer.zero_grad(set_to_none=True)
                 loss = batch_loss(outputs, labels, mixing, label_smoothing=smoothing, weights_B=factors)

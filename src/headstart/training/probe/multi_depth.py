@@ -20,7 +20,8 @@ import numpy as np
 import numpy.typing as npt
 
 from headstart.arrays import Doubles, Floats, Labels, Positions
-from headstart.measures.metrics import paired_p_value, sharpened_log_losses
+from headstart.measures.figures import SelectionMetric
+from headstart.measures.selection import Scored
 from headstart.solvers.columns import ColumnRows, FeatureMask, widened
 from headstart.solvers.head_solver import Folds, HeadProblem, Solver, head_problem, stratified_sample
 from headstart.solvers.linear_head import LinearHead, PenaltyChoice
@@ -60,6 +61,10 @@ class DepthProblem:
     seed: int
     weights: npt.NDArray[np.floating] | None = None
     """(N,) how much each training row counts, > 0; None counts all alike."""
+    log_shares: Doubles | None = None
+    """(K,) of the classes, for logit adjustment; None adjusts nothing."""
+    metric: SelectionMetric = "accuracy"
+    """By which both heads are compared."""
     check_stop: CheckStop = never_stop
     """Called repeatedly during every fit; what it raises ends the work."""
     on_step: Callable[[int, str], object] = lambda step, what: None
@@ -96,6 +101,7 @@ class DepthProblem:
             check_stop=self.check_stop,
             weights_N=weights,
             scale_F=scale_F,
+            log_shares_K=self.log_shares,
         )
 
 
@@ -152,7 +158,7 @@ def solve_depths(problem: DepthProblem, plain: PlainFit | None = None) -> DepthS
     """
     plain = fit_plain(problem) if plain is None else plain
     deep, compared = fit_wider(problem, plain)
-    p_value, figures = _comparison(deep, compared)
+    p_value, figures = _comparison(deep, compared, problem.metric)
     figures = f"{problem.validation_source}: {figures}"
     if p_value < problem.significance_level:
         why = f"on the features of all depths, it is significantly better than the plain head ({figures})"
@@ -181,8 +187,8 @@ def fit_wider(problem: DepthProblem, plain: PlainFit) -> tuple[Evaluated, Evalua
         fold_of = fold_of[choice.sample]
     problem.on_step(4, "the head on all depths")
     # In single precision, several times as fast as `solve`: a head that is new has no bits to agree with.
-    (head,) = whole.solve_many([choice.l2_penalty])
-    head, old = head.tempered(choice.temperature), evaluate_plain(problem, plain)
+    (head,) = whole.solve_many([choice.l2_penalty], temperature=choice.temperature)
+    old = evaluate_plain(problem, plain)
     if problem.validation is not None:
         rows, labels = problem.validation
         return Evaluated(head, head.probabilities_of(rows), labels, None), old
@@ -236,14 +242,8 @@ def _near(l2_penalty: float, problem: DepthProblem) -> Sequence[float]:
     return [one for one in grid if max(one / l2_penalty, l2_penalty / one) <= most]
 
 
-def _comparison(deep: Evaluated, plain: Evaluated) -> tuple[float, str]:
+def _comparison(deep: Evaluated, plain: Evaluated, metric: SelectionMetric) -> tuple[float, str]:
     """(p-value of the wider head, figures of both in words): the paired test on the same images."""
-    correct, losses = [], []
-    for one in (deep, plain):
-        correct.append(float((one.probabilities_NK.argmax(axis=1) == one.labels_N).mean()))
-        losses.append(sharpened_log_losses(one.probabilities_NK, one.labels_N))
-    p_value = paired_p_value(losses[1], losses[0]) if correct[0] > correct[1] else 1.0
-    return p_value, (
-        f"accuracy {correct[0]:.3f} against {correct[1]:.3f}, log loss at its best temperature "
-        f"{losses[0].mean():.3f} against {losses[1].mean():.3f}, p = {p_value:.2g}"
-    )
+    one, other = (Scored.of(each.probabilities_NK, each.labels_N, metric) for each in (deep, plain))
+    p_value = one.p_value_against(other)
+    return p_value, f"{one.figures_against(other)}, p = {p_value:.2g}"

@@ -15,7 +15,9 @@ from headstart.data.splits import deal_folds
 from headstart.engine.known.classifier import AnyClassifier
 from headstart.engine.known.features import linear_weight_of
 from headstart.engine.store.training_images import TrainingImages
-from headstart.measures.metrics import log_loss, sharpened_log_losses
+from headstart.measures.figures import SelectionMetric
+from headstart.measures.metrics import log_loss
+from headstart.measures.selection import Scored
 from headstart.plan.plan import ProbePhase
 from headstart.runs.events import Computing, HeadSelected, PenaltySampled
 from headstart.runs.warnings import DataFinding
@@ -119,7 +121,7 @@ def fitted_head(
     """
     classifier, head = source.classifier, evaluated.head
     write_head(classifier, replace(head, weight_KF=head.weight_KF[:, : classifier.num_features]))
-    candidate = candidate_of(name, evaluated.probabilities_NK, evaluated.labels_N, classifier)
+    candidate = candidate_of(name, evaluated.probabilities_NK, evaluated.labels_N, classifier, source.images.metric)
     loss = log_loss(evaluated.probabilities_NK, evaluated.labels_N)
     return FittedProbe(replace(candidate, rows=evaluated.sample), head.l2_penalty, loss, engine_name, head_selected)
 
@@ -129,11 +131,28 @@ def candidate_of(
     probabilities_NK: npt.NDArray[np.floating[Any]],  # noqa: N803
     labels_N: Labels,  # noqa: N803
     classifier: AnyClassifier,
+    metric: SelectionMetric = "accuracy",
 ) -> Candidate:
-    """A candidate: the network's weights now, and its results on labelled images."""
-    correct = probabilities_NK.argmax(axis=1) == labels_N
-    confidences = probabilities_NK.max(axis=1).astype(np.float64)
-    return Candidate(name, correct, sharpened_log_losses(probabilities_NK, labels_N), classifier.state(), confidences)
+    """A candidate: the network's weights now, and its results on labelled images.
+
+    Args:
+        name: Of the candidate.
+        probabilities_NK: Its predictions.
+        labels_N: Classes of the images.
+        classifier: Whose weights are copied.
+        metric: By which it is compared with others.
+    """
+    scored = Scored.of(probabilities_NK, labels_N, metric)
+    return Candidate(
+        name,
+        scored.correct,
+        scored.losses,
+        classifier.state(),
+        probabilities_NK.max(axis=1).astype(np.float64),
+        labels=scored.labels,
+        predicted=scored.predicted,
+        metric=metric,
+    )
 
 
 def _fit_depths(
@@ -201,6 +220,8 @@ def depth_problem(
         significance_level=significance_level,
         seed=seed,
         weights=images.weights_of(roles.train),
+        log_shares=images.log_shares,
+        metric=images.metric,
         check_stop=check_stop,
         on_step=lambda step, what: source.observer.noted(Computing(what, step, FIT_STEPS)),
     )
@@ -281,6 +302,7 @@ def _problem(
         check_stop=check_stop,
         weights_N=weights,
         scale_F=scale_F,
+        log_shares_K=images.log_shares,
     )
     return problem, labels
 

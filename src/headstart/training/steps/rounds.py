@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import NormalDist
 from typing import Literal
 
@@ -124,7 +124,7 @@ def at_rows(candidate: Candidate, rows: Positions) -> Candidate:
         rows: Positions among the images that validate.
     """
     at = rows if candidate.rows is None else np.searchsorted(candidate.rows, rows)
-    return Candidate(candidate.name, candidate.correct[at], candidate.losses[at], {}, rows=rows)
+    return replace(candidate.at(at), rows=rows)
 
 
 def on_same_images(candidate: Candidate, other: Candidate) -> tuple[Candidate, Candidate]:

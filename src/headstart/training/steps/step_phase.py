@@ -166,7 +166,7 @@ class StepTraining(PhaseTraining):
         assert state.logits is not None
         rows = rows_so_far(self._rounds, len(state.folds))
         probabilities, labels = softmax(state.logits[rows].astype(np.float64)), self._labels()[rows]
-        made = candidate_of(self.phase.name, probabilities, labels, training.torch_classifier())
+        made = candidate_of(self.phase.name, probabilities, labels, training.torch_classifier(), training.images.metric)
         return replace(made, rows=rows, folds=tuple(state.folds)), log_loss(probabilities, labels)
 
     def _compared(self, candidate: Candidate) -> tuple[Candidate, Candidate]:

@@ -11,9 +11,11 @@ from functools import partial
 from statistics import median
 from typing import TYPE_CHECKING, Literal
 
+from headstart.data.class_balance import BalanceMethod, class_balance
 from headstart.data.loading import choose_workers
 from headstart.errors import require
 from headstart.machine import choose_device
+from headstart.measures.figures import SelectionMetric
 from headstart.networks.cards.catalog import ModelChoice
 from headstart.plan.plan import Plan, ProbePhase, TrainPhase
 from headstart.runs.event import Event
@@ -231,6 +233,10 @@ def _training_images(plan: Plan, choice: ModelChoice, data: CheckedData) -> Trai
     from headstart.engine.store.training_images import TrainingImages
 
     assert isinstance(plan.input.size, int)
+    # A run of an earlier version, whose plan resolved neither, balanced nothing and selected by accuracy.
+    method: BalanceMethod = "none" if plan.imbalance == "auto" else plan.imbalance
+    metric: SelectionMetric = "accuracy" if plan.selection.metric == "auto" else plan.selection.metric
+    pool = data.roles.training_pool
     return TrainingImages(
         data.roles,
         choice.card.input.as_requested(size=plan.input.size, resize=plan.input.resize, decoding=data.decoding),
@@ -238,6 +244,8 @@ def _training_images(plan: Plan, choice: ModelChoice, data: CheckedData) -> Trai
         digests={name: bytes.fromhex(digest) for name, digest in data.facts.digests.items()},
         store=None if plan.activation_cache == "off" else ActivationStore(),
         precision="float32" if plan.activation_cache == "float32" else "float16",
-        weights=image_weights(plan.class_weight, data.roles.training_pool),
+        weights=image_weights(method, plan.class_weight, pool),
+        balance=class_balance(method, pool),
+        metric=metric,
         pixels=round(median(width * height for width, height in data.facts.sizes.values())),
     )

@@ -4,25 +4,31 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Literal
 
+from headstart.data.class_balance import BalanceMethod
 from headstart.data.sources.reading import ImageRecord
 from headstart.errors import PlanError, nearest
 
 
 def image_weights(
-    class_weight: Literal["balanced"] | Mapping[str, float] | None, records: Sequence[ImageRecord]
+    method: BalanceMethod, class_weight: Mapping[str, float] | None, records: Sequence[ImageRecord]
 ) -> dict[str, float]:
-    """Image id -> how much it counts in training: its own weight times that of its class; empty: all alike.
+    """Image id -> how much it counts in what is minimised: its own weight times that of its class; empty: all alike.
 
-    balanced is scikit-learn's: images / (classes * images of the class), over all training images.
+    Balanced weights are scikit-learn's: images / (classes * images of the class), over all training images. Balanced
+    sampling has them too, for fits that see all images at once.
+
+    Args:
+        method: How classes are balanced.
+        class_weight: Class -> weight, in place of balanced ones.
+        records: All training images.
 
     Raises:
         PlanError: a class that is not there.
     """
     own = [1.0 if record.weight is None else record.weight for record in records]
     counts = Counter(record.label for record in records)
-    if class_weight == "balanced":
+    if class_weight is None and method in ("class_weight", "balanced_sampling"):
         of_class = {name: len(records) / (len(counts) * count) for name, count in counts.items()}
     else:
         of_class = dict(class_weight or {})
