@@ -156,4 +156,16 @@ def test_class_weights_stand_in_the_plan_with_any_head() -> None:
     plan = STRATEGIES["full"](Request(photos, class_weight={"a": 2}))
     assert type(plan).from_dict(plan.model_dump(mode="json")).class_weight == {"a": 2.0}
     deep = STRATEGIES["feature_extraction"](Request(photos, class_weight="balanced", head="multi_depth"))
-    assert (deep.class_weight, deep.head.kind) == ("balanced", "multi_depth")
+    assert (deep.imbalance, deep.class_weight, deep.head.kind) == ("class_weight", None, "multi_depth")
+
+
+def test_imbalance_and_metric_are_decided_by_the_images_unless_they_are_given() -> None:
+    photos = DataPlan(source="photos")
+    plan = STRATEGIES["progressive"](Request(photos))
+    assert (plan.imbalance, plan.selection.metric) == ("auto", "auto")
+    plan = STRATEGIES["full"](Request(photos, imbalance="balanced_sampling", metric="macro_f1"))
+    assert (plan.imbalance, plan.selection.metric) == ("balanced_sampling", "macro_f1")
+    with pytest.raises(PlanError, match="class_weight: imbalance is logit_adjustment, which takes no weights"):
+        STRATEGIES["full"](Request(photos, class_weight="balanced", imbalance="logit_adjustment"))
+    with pytest.raises(PlanError, match="imbalance: 'oversample' must be one of auto, none, class_weight"):
+        Request(photos, imbalance="oversample")  # type: ignore[arg-type]

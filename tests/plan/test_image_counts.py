@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from headstart.plan.image_counts import PlanCounts, counted
+from headstart.plan.image_counts import PlanCounts, balanced, counted
 from headstart.plan.plan import DataPlan, Plan
 from headstart.plan.presets import STRATEGIES
 from headstart.plan.request import Request
@@ -133,3 +133,26 @@ def test_counting_and_resolving_give_the_same_plan_in_either_order(lr_rule: str 
         return one.resolved(model_name="net:tag", input_size=224, group_names=GROUPS)
 
     assert counted(resolved(plan), request, FEW) == resolved(counted(plan, request, FEW))
+
+
+UNEVEN = {"common": 400, "rare": 20}
+
+
+def test_the_numbers_of_images_decide_the_imbalance_and_it_the_metric() -> None:
+    plan = STRATEGIES["progressive"](Request(DATA))
+    even = balanced(plan, {"a": 60, "b": 50})
+    assert (even.imbalance, even.selection.metric) == ("none", "accuracy")
+    uneven = balanced(plan, UNEVEN)
+    assert (uneven.imbalance, uneven.selection.metric) == ("logit_adjustment", "balanced_accuracy")
+    assert "400" in uneven.reasons["imbalance"]
+    assert "largest ones" in uneven.reasons["selection.metric"]
+    assert balanced(uneven, {"a": 1, "b": 1}) == uneven  # resolved once
+
+
+def test_what_was_given_stays_and_has_no_reason() -> None:
+    given = balanced(STRATEGIES["full"](Request(DATA, imbalance="none", metric="macro_f1")), UNEVEN)
+    assert (given.imbalance, given.selection.metric) == ("none", "macro_f1")
+    assert not {"imbalance", "selection.metric"} & set(given.reasons)
+    weighted = balanced(STRATEGIES["full"](Request(DATA, class_weight={"rare": 3.0})), UNEVEN)
+    assert (weighted.imbalance, weighted.selection.metric) == ("class_weight", "accuracy")
+    assert balanced(STRATEGIES["full"](Request(DATA)), {}).imbalance == "auto"  # images that nobody has counted

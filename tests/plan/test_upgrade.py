@@ -126,3 +126,14 @@ def test_upgrading_does_not_touch_what_it_was_given():
     before = copy.deepcopy(raw)
     upgraded(raw)
     assert raw == before
+
+
+def test_balanced_class_weights_are_a_method_of_imbalance():
+    plain = {"strategy": "s", "data": PHOTOS, "model": {"name": "resnet18"}, "phases": [{"kind": "linear_probe"}]}
+    plan = Plan.from_dict(plain | {"class_weight": "balanced"})
+    assert (plan.imbalance, plan.class_weight) == ("class_weight", None)
+    plan = Plan.from_dict(plain | {"class_weight": {"a": 2}})
+    assert (plan.imbalance, plan.class_weight) == ("class_weight", {"a": 2.0})
+    assert Plan.from_dict(plain).imbalance == "auto"
+    with pytest.raises(PlanError, match="class_weight: imbalance is balanced_sampling, which takes no weights"):
+        Plan.from_dict(plain | {"class_weight": {"a": 2}, "imbalance": "balanced_sampling"})

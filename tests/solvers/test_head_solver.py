@@ -252,3 +252,47 @@ def test_a_scale_of_one_changes_no_bit(solver: str):
     )
     assert np.array_equal(plain.solve(0.1).weight_KF, scaled.solve(0.1).weight_KF)
     assert plain.choose(folds_of(150)).losses == scaled.choose(folds_of(150)).losses
+
+
+@pytest.mark.parametrize("solver", ["logistic", "ridge"])
+def test_logit_adjustment_divides_by_the_shares_of_the_classes(solver: str) -> None:
+    """Menon et al. 2021: p(class | image) under equal shares is p / share, over its sum."""
+    features, labels = clouds(150)
+    labels = np.where(np.arange(150) % 5 == 0, labels, 0)
+    shares = np.bincount(labels, minlength=3) / 150
+    plain = head_problem(MatrixRows(features), labels, 3, solver=solver)
+    adjusted = head_problem(MatrixRows(features), labels, 3, solver=solver, log_shares_K=np.log(shares))
+    before, after = (one.choose(folds_of(150)) for one in (plain, adjusted))
+    assert (after.l2_penalty, after.losses) == (before.l2_penalty, before.losses)
+
+    def divided(given: np.ndarray) -> np.ndarray:
+        return given / shares / (given / shares).sum(axis=1, keepdims=True)
+
+    assert after.out_of_fold_NK == pytest.approx(divided(before.out_of_fold_NK), abs=1e-5)
+    expected = divided(plain.solve(0.1, temperature=0.5).probabilities(features))
+    assert adjusted.solve(0.1, temperature=0.5).probabilities(features) == pytest.approx(expected, abs=1e-6)
+    (head,) = adjusted.solve_many([0.1], temperature=0.5)
+    assert head.probabilities(features) == pytest.approx(expected, abs=2e-3)
+
+
+def test_logit_adjustment_after_the_fact_is_the_minimum_of_the_adjusted_loss() -> None:
+    """The bias has no penalty: adding log shares to the logits of the loss moves the bias, and nothing else."""
+    from scipy.optimize import minimize
+
+    features, labels = clouds(120)
+    labels = np.where(np.arange(120) % 4 == 0, labels, 0)
+    log_shares = np.log(np.bincount(labels, minlength=3) / 120)
+    head = head_problem(MatrixRows(features), labels, 3, log_shares_K=log_shares).solve(0.1)
+    standardised = (features - features.mean(axis=0)) / features.std(axis=0)
+    width = features.shape[1]
+
+    def loss(flat: np.ndarray) -> float:
+        weight, bias = flat[: 3 * width].reshape(3, width), flat[3 * width :]
+        logits = standardised @ weight.T + bias + log_shares
+        own = logits[np.arange(120), labels]
+        return float((np.log(np.exp(logits).sum(axis=1)) - own).mean() + 0.05 * (weight**2).sum())
+
+    found = minimize(loss, np.zeros(3 * width + 3), method="L-BFGS-B", options={"maxfun": 10**6, "ftol": 1e-13}).x
+    logits = standardised @ found[: 3 * width].reshape(3, width).T + found[3 * width :]
+    expected = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    assert np.abs(head.probabilities(features) - expected).max() < 1e-3

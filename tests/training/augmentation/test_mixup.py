@@ -93,3 +93,19 @@ def test_weights_are_factors_of_the_images_losses_and_partners_bring_their_own()
     assert mixed == pytest.approx((0.3 * float(summed) + 0.7 * float(others)) / 4)
     ones = batch_loss([(logits, 1.0)], LABELS, mixing, label_smoothing=0.1, weights_B=torch.ones(4))
     assert ones == pytest.approx(float(batch_loss([(logits, 1.0)], LABELS, mixing, label_smoothing=0.1)))
+
+
+def test_logit_adjustment_adds_log_shares_in_the_loss_alone():
+    """Menon et al. 2021, equation 10, and its gradient: softmax of the adjusted logits less the target."""
+    from headstart.training.augmentation.mixup import adjusted_outputs
+
+    log_shares = np.log([0.7, 0.2, 0.1])
+    logits = torch.randn(4, 3, generator=torch.Generator().manual_seed(0)).requires_grad_()
+    outputs = [(logits, 1.0)]
+    assert adjusted_outputs(outputs, None) is outputs
+    loss = batch_loss(adjusted_outputs(outputs, log_shares), LABELS, Mixing(1.0, LABELS), label_smoothing=0.0)
+    loss.backward()
+    chances = torch.tensor([0.7, 0.2, 0.1]) * logits.detach().exp()
+    chances = chances / chances.sum(dim=1, keepdim=True)
+    assert torch.allclose(loss, -chances[range(4), LABELS].log().mean())
+    assert torch.allclose(logits.grad, (chances - F.one_hot(LABELS, 3)) / 4, atol=1e-6)

@@ -245,7 +245,7 @@ def test_the_network_gives_the_logits_of_the_fitted_head_and_so_does_its_bundle(
     """No head makes an error on these colours, so the wide one is only selected without the test."""
     _, images, classifier = prepared(prepare, tmp_path)
     if significance_level == 1.0:
-        monkeypatch.setattr(multi_depth, "_comparison", lambda deep, plain: (0.0, "figures"))
+        monkeypatch.setattr(multi_depth, "_comparison", lambda deep, plain, metric: (0.0, "figures"))
     solved = fit_probe(
         ActivationSource(classifier, images), ProbePhase(l2_penalty=0.1), seed=0, significance_level=significance_level
     )
