@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from sklearn.metrics import balanced_accuracy_score, f1_score
 
+from headstart.measures.figures import METRIC_WORDS
 from headstart.measures.metrics import paired_p_value, sharpened_log_losses
-from headstart.measures.selection import BY_CLASS, METRIC_WORDS, Scored
+from headstart.measures.selection import BY_CLASS, Scored
 
 LABELS = np.repeat([0, 1], [180, 20])
 

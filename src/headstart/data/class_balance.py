@@ -20,6 +20,9 @@ from headstart.arrays import Doubles, Labels
 from headstart.data.sources.reading import ImageRecord
 
 BalanceMethod: TypeAlias = Literal["none", "class_weight", "balanced_sampling", "logit_adjustment"]
+PredictedShares: TypeAlias = Literal["training", "equal", "weighted"]
+"""Shares of the classes that probabilities are for: those of the training images, equal ones, or those of the training
+images times the weights of the user."""
 
 
 @dataclass(frozen=True)
@@ -29,6 +32,15 @@ class ClassBalance:
     method: BalanceMethod = "none"
     shares: Mapping[str, float] = field(default_factory=dict)
     """Class -> its share, 0..1; empty where the method is none."""
+    weights: Literal["balanced", "given"] = "balanced"
+    """Of the method class_weight; given: by the user."""
+
+    @property
+    def predicts_for(self) -> PredictedShares:
+        """Shares of the classes that probabilities are for."""
+        if self.method == "none":
+            return "training"
+        return "equal" if self.weights == "balanced" else "weighted"
 
     def log_shares(self, classes: Sequence[str]) -> Doubles | None:
         """(K,) logarithms that logit adjustment adds to the logits in the loss; None: it is not the method.
@@ -41,12 +53,15 @@ class ClassBalance:
         return np.array([math.log(self.shares[name]) for name in classes])
 
 
-def class_balance(method: BalanceMethod, records: Sequence[ImageRecord]) -> ClassBalance:
+def class_balance(
+    method: BalanceMethod, records: Sequence[ImageRecord], *, weights: Literal["balanced", "given"] = "balanced"
+) -> ClassBalance:
     """The balance of some training images; images count as often as their own weights say.
 
     Args:
         method: How classes are balanced.
         records: Training images.
+        weights: Of the method class_weight.
     """
     if method == "none":
         return ClassBalance()
@@ -54,7 +69,7 @@ def class_balance(method: BalanceMethod, records: Sequence[ImageRecord]) -> Clas
     for record in records:
         totals[record.label] += 1.0 if record.weight is None else record.weight  # type: ignore[assignment]
     whole = sum(totals.values())
-    return ClassBalance(method, {name: total / whole for name, total in totals.items()})
+    return ClassBalance(method, {name: total / whole for name, total in totals.items()}, weights)
 
 
 def balanced_order(labels_N: Labels, rng: np.random.Generator) -> npt.NDArray[np.int64]:  # noqa: N803 - shapes

@@ -15,7 +15,7 @@ Imbalance: TypeAlias = Literal["auto", "none", "class_weight", "balanced_samplin
 """How training makes up for classes of unequal size; auto: by the numbers of their training images."""
 
 STRONG_RATIO = 5.0
-"""Images of the largest class for one of the smallest from which on auto balances the classes."""
+"""Above so many images of the largest class for one of the smallest, auto balances the classes."""
 
 
 def chosen_imbalance(counts: Mapping[str, float]) -> tuple[Literal["none", "logit_adjustment"], str]:
@@ -26,10 +26,10 @@ def chosen_imbalance(counts: Mapping[str, float]) -> tuple[Literal["none", "logi
     """
     smallest, largest = (pick(counts, key=lambda name: counts[name]) for pick in (min, max))
     few, many = counts[smallest], counts[largest]
-    if many < STRONG_RATIO * few:
+    if many <= STRONG_RATIO * few:
         return "none", (
-            f"the largest class has {many / few:.1f} times the training images of the smallest, less than "
-            f"{STRONG_RATIO:g} times: the classes are nearly balanced"
+            f"the largest class has {many / few:.1f} times the training images of the smallest, not more than "
+            f"{STRONG_RATIO:g} times: balancing them gains little"
         )
     return "logit_adjustment", (
         f"{largest} has {many:g} training images and {smallest} {few:g}, {many / few:.0f} times fewer: logits are "
@@ -49,3 +49,12 @@ def chosen_metric(imbalance: Imbalance) -> tuple[SelectionMetric, str]:
     return "balanced_accuracy", (
         "training balances the classes, and accuracy would select by the largest ones alone; --metric accuracy does"
     )
+
+
+def shares_text(imbalance: Imbalance) -> str:
+    """What probabilities mean where classes were balanced, in a sentence without its subject.
+
+    Args:
+        imbalance: The method, not none.
+    """
+    return f"for classes of equal size ({imbalance}), not for the shares of the training images"

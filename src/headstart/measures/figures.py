@@ -12,6 +12,14 @@ Interval: TypeAlias = tuple[float, float]
 SelectionMetric: TypeAlias = Literal["accuracy", "balanced_accuracy", "macro_f1", "log_loss"]
 """Metric by which training selects epochs and candidates, and which is shown first."""
 
+METRIC_WORDS: Mapping[SelectionMetric, str] = {
+    "accuracy": "accuracy",
+    "balanced_accuracy": "balanced accuracy",
+    "macro_f1": "macro F1",
+    "log_loss": "log loss",
+}
+"""Name of a metric in a sentence."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class ClassFigures:

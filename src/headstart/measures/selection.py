@@ -22,16 +22,8 @@ from headstart.measures.class_means import (
     macro_f1_by_image,
     stratified_p_value,
 )
-from headstart.measures.figures import SelectionMetric
+from headstart.measures.figures import METRIC_WORDS, SelectionMetric
 from headstart.measures.metrics import paired_p_value, sharpened_log_losses
-
-METRIC_WORDS: dict[SelectionMetric, str] = {
-    "accuracy": "accuracy",
-    "balanced_accuracy": "balanced accuracy",
-    "macro_f1": "macro F1",
-    "log_loss": "log loss",
-}
-"""Name of a metric in a sentence."""
 
 BY_CLASS: tuple[SelectionMetric, ...] = ("balanced_accuracy", "macro_f1")
 """Metrics in which every class counts the same."""
@@ -74,6 +66,11 @@ class Scored:
         if self.metric == "macro_f1":
             return macro_f1(self._labels, self._predicted)
         return float(self.correct.mean())
+
+    @property
+    def figure(self) -> float:
+        """The metric as it is reported: the log loss as it is."""
+        return self.loss if self.metric == "log_loss" else self.value
 
     @property
     def loss(self) -> float:

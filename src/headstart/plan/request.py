@@ -157,7 +157,7 @@ class Request:
         Imbalance,
         Option(
             "How classes of unequal size are made to count the same; default: auto, which adjusts logits where one "
-            f"class has at least {STRONG_RATIO:g} times the images of another."
+            f"class has more than {STRONG_RATIO:g} times the images of another."
         ),
     ] = "auto"
     class_weight: Annotated[

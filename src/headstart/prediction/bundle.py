@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from safetensors.numpy import save_file as save_arrays
 
+from headstart.data.class_balance import ClassBalance, PredictedShares
 from headstart.engine.known.classifier import AnyClassifier
 from headstart.errors import BundleError
 from headstart.files import is_file, is_folder, write_atomically, write_json
@@ -40,6 +41,11 @@ class BundleInfo:
     """Divides the logits; None is not calibrated."""
     thresholds: dict[str, float] | None = None
     """None: no image is called unknown."""
+    predicts_for: PredictedShares = "training"
+    """Shares of the classes that probabilities are for; bundles of earlier versions do not say it."""
+    training_shares: dict[str, float] | None = None
+    """Class -> its share of the training images, where probabilities p are not for these shares. Where they are for
+    equal ones, those for shares q are p q over its sum."""
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
@@ -51,14 +57,30 @@ class BundleInfo:
             "input": self.input.to_dict(),
             "temperature": self.temperature,
             "thresholds": self.thresholds,
+            "predicts_for": self.predicts_for,
+            "training_shares": self.training_shares,
             "licence": self.card.licence,
         }
 
 
-def save_bundle(folder: Path, classifier: AnyClassifier, *, classes: tuple[str, ...], spec: InputSpec) -> None:
+def save_bundle(
+    folder: Path,
+    classifier: AnyClassifier,
+    *,
+    classes: tuple[str, ...],
+    spec: InputSpec,
+    balance: ClassBalance | None = None,
+) -> None:
     """Write a bundle; an existing one is replaced file by file, each atomically.
 
     A multi_depth head that reads nothing but what the ordinary head reads is written as that one.
+
+    Args:
+        folder: Of the bundle.
+        classifier: What is saved.
+        classes: In the order of its outputs.
+        spec: Its input.
+        balance: How classes of unequal size were balanced; None: not at all.
 
     Raises:
         DiskFullError: nothing half-written is left.
@@ -69,7 +91,9 @@ def save_bundle(folder: Path, classifier: AnyClassifier, *, classes: tuple[str, 
     if kind == "multi_depth" and not tensors[f"{DEPTHS}.weight"].any():
         kind = "linear"
         del tensors[f"{DEPTHS}.weight"]
-    info = BundleInfo(classifier.card, kind, classes, spec)
+    balance = ClassBalance() if balance is None else balance
+    shares = {name: balance.shares[name] for name in classes} if balance.shares else None
+    info = BundleInfo(classifier.card, kind, classes, spec, predicts_for=balance.predicts_for, training_shares=shares)
     folder.mkdir(parents=True, exist_ok=True)
     write_atomically(folder / WEIGHTS_FILE, lambda aside: _save(tensors, aside))
     # The card last: a folder without a card is no bundle, so an interrupted save is not mistaken for one.
@@ -134,6 +158,8 @@ def read_info(folder: Path) -> BundleInfo:
             input=InputSpec.from_dict(raw["input"]),
             temperature=raw["temperature"],
             thresholds=raw["thresholds"],
+            predicts_for=raw.get("predicts_for", "training"),
+            training_shares=raw.get("training_shares"),
         )
     except (KeyError, TypeError) as error:
         raise BundleError(f"{folder / CARD_FILE} lacks or garbles {error}") from error

@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from typing import Any, Self
 
 from headstart.findings import Finding
-from headstart.measures.figures import Counted, EvaluationFigures, Interval
+from headstart.knowledge.imbalance import Imbalance
+from headstart.measures.figures import Counted, EvaluationFigures, Interval, SelectionMetric
 from headstart.runs.events import StopReason
 from headstart.runs.training_events import EpochDone, EstimatedPhase, PhaseDone, RuntimeEstimate
 from headstart.runs.upgrade import upgraded_metrics
@@ -42,6 +43,8 @@ class ValidationFigures:
     """How many groups or different files the interval counts; None where it counts images."""
     accuracy_interval: Interval | None = None
     """95 %."""
+    balanced_accuracy: float | None = None
+    """0..1."""
     mean_confidence: float | None = None
     """Mean probability of the predicted class, 0..1."""
     log_loss: float | None = None
@@ -70,6 +73,10 @@ class SelectedCheckpoint:
     probe_validation_accuracy: float | None = None
     """Of the linear probe on the validation images, 0..1."""
     unused_tuning: UnusedTuning | None = None
+    metric: SelectionMetric = "accuracy"
+    """By which it was selected."""
+    validation_value: float | None = None
+    """Of that metric, on the validation images; None in runs of earlier versions."""
 
 
 @dataclass(frozen=True)
@@ -120,6 +127,9 @@ class RunMetrics:
     """Folder of the trained model."""
     strategy: str
     model: str
+    imbalance: Imbalance = "none"
+    """How classes of unequal size were balanced; with every method but none, probabilities are for classes of equal
+    size."""
     engine: str | None = None
     """What computed the frozen prefix."""
     findings: tuple[Finding, ...] = ()

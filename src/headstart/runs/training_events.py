@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
 from headstart.amounts import bytes_text, count_text, duration_text
+from headstart.measures.figures import METRIC_WORDS, SelectionMetric
 from headstart.plan.plan import Phase, ProbePhase
 from headstart.runs.event import Event
 
@@ -59,6 +60,10 @@ class EpochDone(Event):
     """Whether it is better than all epochs before."""
     seconds: float
     """With its validation pass."""
+    metric: SelectionMetric = "accuracy"
+    """By which epochs are selected."""
+    validation_value: float | None = None
+    """Of that metric, on the same images; None in runs of earlier versions."""
 
     @property
     def checkpoint(self) -> str:
@@ -71,7 +76,13 @@ class EpochDone(Event):
         return (
             f"{self.phase} {self.epoch}: {loss}validation loss {self.validation_loss:.4f}, "
             f"validation accuracy {self.validation_accuracy:.4f}"
-        )
+        ) + self._by_metric()
+
+    def _by_metric(self) -> str:
+        """`, balanced accuracy 0.871`; empty where accuracy or the log loss select."""
+        if self.validation_value is None or self.metric in ("accuracy", "log_loss"):
+            return ""
+        return f", {METRIC_WORDS[self.metric]} {self.validation_value:.4f}"
 
 
 @dataclass(frozen=True)
@@ -121,6 +132,8 @@ class StepDone(Event):
     """Whether it takes the place of the candidate before it."""
     images: int
     """That validate both."""
+    figures: str = ""
+    """Both by the metric that selects, in words; empty in runs of earlier versions."""
 
     @property
     def gain(self) -> float:
@@ -130,9 +143,12 @@ class StepDone(Event):
     def sentence(self) -> str:
         """`last_stages/6 is significantly better than probe: accuracy 0.93 against 0.90 on 600 images, p = 0.001`."""
         what = "is" if self.selected else "is not"
+        figures = self.figures or (
+            f"log loss {self.log_loss:.3f} against {self.log_loss_before:.3f}, accuracy {self.accuracy:.3f} against "
+            f"{self.accuracy_before:.3f}"
+        )
         return (
-            f"{self.checkpoint} {what} significantly better than {self.against}: log loss {self.log_loss:.3f} against "
-            f"{self.log_loss_before:.3f}, accuracy {self.accuracy:.3f} against {self.accuracy_before:.3f} on "
+            f"{self.checkpoint} {what} significantly better than {self.against}: {figures} on "
             f"{count_text(self.images, 'image')}, p = {self.p_value:.2g}"
         )
 

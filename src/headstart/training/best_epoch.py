@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from headstart.errors import RunError
-from headstart.measures.selection import METRIC_WORDS
+from headstart.measures.figures import METRIC_WORDS, SelectionMetric
 from headstart.runs.events import StopReason
 from headstart.runs.training_events import PhaseDone
 from headstart.training.checkpoint import Candidate, TrainingProgress
@@ -32,6 +32,10 @@ class Outcome:
     selected_accuracy: float | None
     validation_predictions: ValidationPredictions = field(default_factory=ValidationPredictions)
     """Results of every candidate on the validation images."""
+    metric: SelectionMetric = "accuracy"
+    """By which candidates were compared."""
+    selected_value: float | None = None
+    """Of that metric, of the selected checkpoint."""
     confidences: npt.NDArray[np.float64] | None = None
     """(N,) probability of the class that the selected checkpoint predicts, for the same images; None if unknown."""
 

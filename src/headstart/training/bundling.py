@@ -24,7 +24,7 @@ NO_TIME = "; its head was not fitted again on all of train, because the budget r
 
 def why_it_cannot_improve(probe: Candidate) -> str:
     """The reason why no epoch could make fewer errors than the linear probe, or an empty string."""
-    if not probe.correct.all():
+    if not probe.correct.all() or probe.metric == "log_loss":
         return ""
     return (
         f"skipped: the linear probe classifies all {len(probe.correct)} validation images correctly, "
@@ -81,6 +81,8 @@ def end(training: Training, *, stopped: StopReason | None) -> Outcome:
         state.probe.accuracy if state.probe else None,
         chosen.accuracy,
         validation_predictions=state.validation_predictions,
+        metric=chosen.metric,
+        selected_value=chosen.figure,
         confidences=chosen.confidences,
     )
 

@@ -66,6 +66,11 @@ class Candidate:
         return self.scored.value
 
     @property
+    def figure(self) -> float:
+        """The metric as it is reported: the log loss as it is."""
+        return self.scored.figure
+
+    @property
     def loss(self) -> float:
         """Mean of `losses`, or of their means by class where the metric counts every class the same."""
         return self.scored.loss

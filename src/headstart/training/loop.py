@@ -158,7 +158,18 @@ def _add_head(training: Training, fitted: FittedProbe, *, improved: bool, second
     training.state.validation_predictions.add(
         candidate.name, roles.validation or roles.train, candidate.correct, candidate.losses, candidate.rows
     )
-    row = EpochDone(candidate.name, 0, None, fitted.log_loss, candidate.accuracy, {}, improved, seconds)
+    row = EpochDone(
+        candidate.name,
+        0,
+        None,
+        fitted.log_loss,
+        candidate.accuracy,
+        {},
+        improved,
+        seconds,
+        metric=candidate.metric,
+        validation_value=candidate.figure,
+    )
     training.add_epoch_row(row)
 
 

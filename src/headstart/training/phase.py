@@ -184,7 +184,9 @@ class PhaseTraining:
             state.best = candidate
         progress.epochs_without_better = 0 if better else progress.epochs_without_better + 1
         progress.validation_losses.append(log_loss(probabilities, labels))
-        self._add_row(progress.validation_losses[-1], candidate.accuracy, since=started, improved=better)
+        self._add_row(
+            progress.validation_losses[-1], candidate.accuracy, candidate.figure, since=started, improved=better
+        )
 
     def _validation_logits(self, images: int, rows: Positions | None = None) -> Singles | None:
         """(N, K) logits of images that validate; None, and the epoch has diverged, if not all are finite.
@@ -199,12 +201,13 @@ class PhaseTraining:
         self.diverged = not np.isfinite(logits).all()
         return None if self.diverged else logits
 
-    def _add_row(self, loss: float, accuracy: float, *, since: float, improved: bool) -> None:
+    def _add_row(self, loss: float, accuracy: float, value: float, *, since: float, improved: bool) -> None:
         """The line of the epoch that has ended, and the counts of the next.
 
         Args:
             loss: On the images that validate, in nats.
             accuracy: On the same.
+            value: Of the metric that selects, on the same.
             since: `time.monotonic()` when its validation pass began.
             improved: Whether it is the best so far.
         """
@@ -218,6 +221,8 @@ class PhaseTraining:
             lr={group["name"]: group["lr"] for group in self.optimizer.param_groups},
             improved=improved,
             seconds=progress.epoch_seconds + time.monotonic() - since,
+            metric=self._training.images.metric,
+            validation_value=value,
         )
         progress.start_epoch()
         self._training.add_epoch_row(row)

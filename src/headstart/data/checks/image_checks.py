@@ -29,11 +29,12 @@ from headstart.data.splits import named_group, shared_groups
 from headstart.errors import DataError
 from headstart.findings import Finding, by_level
 from headstart.input_spec import Decoding, InputSpec
+from headstart.knowledge.imbalance import STRONG_RATIO
 
 FEW_IMAGES_PER_CLASS = 10
 """Number of images below which the metrics of a class are uncertain."""
-IMBALANCE_RATIO = 5.0
-"""Largest over smallest class above which the imbalance is named."""
+IMBALANCE_RATIO = STRONG_RATIO
+"""Largest over smallest class above which the imbalance is named, and training balances the classes."""
 _EXAMPLES = 5
 _REMEDIES = {
     FaultKind.TOO_LARGE: "cut them into tiles or save them smaller",
@@ -299,7 +300,8 @@ def _class_sizes(records: Sequence[ImageRecord]) -> list[Finding]:
                 "warning",
                 "imbalance",
                 f"the largest class has {most} images, the smallest {least} ({most / least:.1f} times fewer)",
-                "read balanced accuracy and recall per class, not accuracy alone",
+                "read balanced accuracy and recall per class, not accuracy alone; training adjusts logits by the "
+                "shares of the classes, unless --imbalance names another way",
             )
         )
     return findings

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from headstart.amounts import count_text, counted_text
 from headstart.html import wording
@@ -10,6 +11,8 @@ from headstart.html.kit import command, facts, notice, paragraph
 from headstart.html.markup import NOTHING, Html, joined, tag
 from headstart.html.plot import Axis
 from headstart.html.tracks import interval_track, track_scale
+from headstart.knowledge.imbalance import shares_text
+from headstart.measures.figures import METRIC_WORDS, Interval, SelectionMetric
 from headstart.plan.plan import Phase, TrainPhase
 from headstart.runs.record import Epoch, RunRecord
 from headstart.runs.run_metrics import RunMetrics
@@ -39,6 +42,13 @@ def run_kind(run: RunRecord) -> str:
     return f"report of run {run.name}" + (f", started {started}" if started else "")
 
 
+def _with_interval(value: float | None, interval: Interval | None) -> str:
+    """`75.1 % (69.0 % to 80.4 %)`."""
+    if value is None or interval is None:
+        return wording.percent(value)
+    return f"{wording.percent(value)} ({' to '.join(map(wording.percent, interval))})"
+
+
 def classifier_text(run: RunRecord) -> str:
     """`a classifier of 2 classes (ants and bees)`."""
     names = wording.listed(run.classes)
@@ -48,12 +58,14 @@ def classifier_text(run: RunRecord) -> str:
 def _result(run: RunRecord, metrics: RunMetrics) -> Html:
     test = metrics.test
     counted = counted_text(test.images, test.counted, test.groups)
+    first = _headline(run, metrics)
+    name = METRIC_WORDS[first.metric]
     parts = [
         _figure_findings(metrics),
-        tag("p", wording.percent(test.accuracy), " ", tag("small", f"test accuracy on {counted}"), class_="big"),
-        interval_track(_WHOLE, test.accuracy_interval, test.accuracy, reference=run.largest_share),
+        tag("p", wording.percent(first.value), " ", tag("small", f"test {name} on {counted}"), class_="big"),
+        interval_track(_WHOLE, first.interval, first.value, reference=first.reference),
         track_scale(_WHOLE, most=5),
-        paragraph(_interval_text(run, metrics)),
+        paragraph(_interval_text(first, metrics)),
         paragraph(
             f"The run trained {classifier_text(run)} from {_network(run)}, using the strategy ",
             tag("strong", wording.titled(run.plan.strategy)),
@@ -70,6 +82,27 @@ def _result(run: RunRecord, metrics: RunMetrics) -> Html:
     return joined(parts)
 
 
+@dataclass(frozen=True)
+class _Headline:
+    """The figure that is shown first."""
+
+    metric: SelectionMetric
+    value: float
+    interval: Interval
+    reference: float | None
+    """Of a classifier that always predicts the largest class."""
+
+
+def _headline(run: RunRecord, metrics: RunMetrics) -> _Headline:
+    """The figure of the metric that selected; the accuracy where that is no share."""
+    test, metric = metrics.test, metrics.selected.metric
+    if metric == "balanced_accuracy" and test.balanced_accuracy_interval is not None:
+        return _Headline(metric, test.balanced_accuracy, test.balanced_accuracy_interval, 1 / len(run.classes))
+    if metric == "macro_f1" and test.macro_f1 is not None and test.macro_f1_interval is not None:
+        return _Headline(metric, test.macro_f1, test.macro_f1_interval, None)
+    return _Headline("accuracy", test.accuracy, test.accuracy_interval, run.largest_share)
+
+
 def _figure_findings(metrics: RunMetrics) -> Html:
     """Findings about the figures themselves: the reader must know them before the figures."""
     if not metrics.findings:
@@ -78,15 +111,16 @@ def _figure_findings(metrics: RunMetrics) -> Html:
     return notice("Before you read the figures", tag("ul", *items))
 
 
-def _interval_text(run: RunRecord, metrics: RunMetrics) -> str:
+def _interval_text(first: _Headline, metrics: RunMetrics) -> str:
+    name = METRIC_WORDS[first.metric]
     text = (
-        f"95\u00a0% interval: {wording.interval_text(metrics.test.accuracy_interval)} (the line through the dot); "
-        "expect an accuracy in this range on other images of the same kind."
+        f"95\u00a0% interval: {wording.interval_text(first.interval)} (the line through the dot); "
+        f"expect {'an ' if first.metric == 'accuracy' else 'a '}{name} in this range on other images of the same kind."
     )
     if metrics.test.counted == "groups":
         text += " The interval counts groups, because images of one group are alike."
-    if run.largest_share is not None:
-        share = wording.percent(run.largest_share)
+    if first.reference is not None:
+        share = wording.percent(first.reference)
         text += f" Always predicting the largest class would give {share} (dashed line)."
     return text
 
@@ -153,10 +187,14 @@ def _tiles(run: RunRecord, metrics: RunMetrics) -> Html:
         ("training set", count_text(run.images("train"), "image")),
         ("validation set", count_text(validation, "image") if validation else "out-of-fold in train"),
         ("test set", count_text(run.images("test"), "image")),
-        ("balanced accuracy", wording.percent(metrics.test.balanced_accuracy)),
+        ("accuracy", wording.percent(metrics.test.accuracy)),
+        ("balanced accuracy", _with_interval(metrics.test.balanced_accuracy, metrics.test.balanced_accuracy_interval)),
+        ("macro F1", _with_interval(metrics.test.macro_f1, metrics.test.macro_f1_interval)),
         ("input size", f"{run.plan.input.size} px"),
         ("total time", wording.duration(metrics.total_seconds)),
     ]
+    if metrics.imbalance != "none":
+        tiles.append(("probabilities are", shares_text(metrics.imbalance)))
     recalls = {name: row.recall for name, row in metrics.test.per_class.items() if row.recall is not None}
     if len(run.classes) > 1 and recalls:
         name = min(recalls, key=recalls.__getitem__)

@@ -11,6 +11,7 @@ import numpy as np
 from headstart.amounts import count_text
 from headstart.data.sources.reading import ImageRecord
 from headstart.measures.metrics import log_loss
+from headstart.measures.selection import Scored
 from headstart.networks.groups.layers import named_tensors
 from headstart.plan.plan import TrainPhase
 from headstart.runs.observers import ALL_EPOCHS
@@ -120,7 +121,8 @@ class StepTraining(PhaseTraining):
             probabilities, labels = softmax(logits.astype(np.float64)), self._labels()[rows]
             progress.epoch += 1
             accuracy = float((probabilities.argmax(axis=1) == labels).mean())
-            self._add_row(log_loss(probabilities, labels), accuracy, since=started, improved=False)
+            scored = Scored.of(probabilities, labels, self._training.images.metric)
+            self._add_row(log_loss(probabilities, labels), accuracy, scored.figure, since=started, improved=False)
         if progress.epoch % self.phase.epochs == 0:
             self._end_round()
 
@@ -190,6 +192,7 @@ class StepTraining(PhaseTraining):
             shared.loss_p_value_against(before),
             state.selected,
             len(shared.correct),
+            "" if shared.metric == "accuracy" else shared.figures_against(before),
         )
         training.state.validation_predictions.add(
             candidate.name, self._validating, candidate.correct, candidate.losses, candidate.rows
@@ -206,6 +209,8 @@ class StepTraining(PhaseTraining):
                 lr={},
                 improved=state.selected,
                 seconds=state.seconds,
+                metric=candidate.metric,
+                validation_value=candidate.figure,
             )
         )
         training.progress.steps.append(done)

@@ -256,6 +256,7 @@ class Tracker(Observer):
         scalars: dict[str, float] = {
             "test/accuracy": test.accuracy,
             "test/balanced_accuracy": test.balanced_accuracy,
+            **({} if test.macro_f1 is None else {"test/macro_f1": test.macro_f1}),
             "test/log_loss": test.log_loss,
             "test/images": test.images,
             "test/accuracy_low": low,

@@ -245,7 +245,7 @@ def _training_images(plan: Plan, choice: ModelChoice, data: CheckedData) -> Trai
         store=None if plan.activation_cache == "off" else ActivationStore(),
         precision="float32" if plan.activation_cache == "float32" else "float16",
         weights=image_weights(method, plan.class_weight, pool),
-        balance=class_balance(method, pool),
+        balance=class_balance(method, pool, weights="balanced" if plan.class_weight is None else "given"),
         metric=metric,
         pixels=round(median(width * height for width, height in data.facts.sizes.values())),
     )

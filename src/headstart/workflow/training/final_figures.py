@@ -10,6 +10,7 @@ import numpy as np
 
 from headstart.data.splits import DRAWN_HERE, what_is_counted
 from headstart.findings import Finding
+from headstart.measures.class_means import class_mean
 from headstart.measures.figure_findings import (
     GAP,
     OVERCONFIDENCE,
@@ -72,6 +73,7 @@ def final_figures(
         bundle=str(run.bundle),
         strategy=plan.strategy,
         model=plan.model.name,
+        imbalance="none" if plan.imbalance == "auto" else plan.imbalance,
         engine=plan.engine,
         findings=tuple(findings),
         test=FinalFigures(**vars(evaluated.figures), source=roles.test_source),
@@ -101,6 +103,7 @@ def _validation_figures(sample: Sample | None, outcome: Outcome, *, source: str)
         counted=sample.counted,
         groups=sample.groups,
         accuracy_interval=sample.accuracy_interval,
+        balanced_accuracy=class_mean(sample.correct, sample.labels),
         mean_confidence=sample.mean_confidence,
         log_loss=sample.log_loss,
         source=source,
@@ -112,7 +115,14 @@ def _selected(outcome: Outcome) -> SelectedCheckpoint:
     from headstart.training.below_probe import unused_tuning
 
     unused = unused_tuning(outcome.phases, outcome.chosen)
-    return SelectedCheckpoint(outcome.chosen, outcome.why, outcome.probe_accuracy, unused)
+    return SelectedCheckpoint(
+        outcome.chosen,
+        outcome.why,
+        outcome.probe_accuracy,
+        unused,
+        metric=outcome.metric,
+        validation_value=outcome.selected_value,
+    )
 
 
 def _findings(

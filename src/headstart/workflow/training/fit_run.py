@@ -74,7 +74,9 @@ def fit_run(
         outcome = fit(training)
         _raise_if_interrupted(outcome, run)
         # The bundle is written before it is evaluated: the test figures are those of the files that a user loads.
-        save_bundle(run.bundle, training.classifier, classes=data.roles.classes, spec=images.spec)
+        save_bundle(
+            run.bundle, training.classifier, classes=data.roles.classes, spec=images.spec, balance=images.balance
+        )
         write_trained_on(run.bundle, _trained_on(plan.data.group, data))
         digests = data.facts.digests
         cached = cached_features(plan.phases, outcome.chosen, plan.activation_cache, plan.model.weights, digests)

@@ -7,8 +7,9 @@ from itertools import groupby
 from typing import Literal
 
 from headstart.amounts import count_text, duration_text
-from headstart.apps.cli.text.figures import accuracy_sentence, balanced_text, finding_lines
+from headstart.apps.cli.text.figures import accuracy_sentence, by_class_lines, finding_lines, metric_sentence
 from headstart.apps.cli.text.printing import next_line
+from headstart.knowledge.imbalance import shares_text
 from headstart.runs.run_metrics import MeasuredEstimate, RunMetrics
 from headstart.runs.training_events import PhaseDone
 
@@ -34,8 +35,9 @@ def training_text(metrics: RunMetrics, *, reasons: Literal["shown", "hidden"] = 
 
 
 def _result_lines(metrics: RunMetrics) -> list[str]:
-    """Accuracy, the folder of the bundle, and the command that resumes a run that was stopped."""
-    lines = [accuracy_sentence(metrics.test, noun="test image"), f"bundle: {metrics.bundle}"]
+    """The metric that selected, the folder of the bundle, and the command that resumes a run that was stopped."""
+    first = metric_sentence(metrics.test, metrics.selected.metric, noun="test image")
+    lines = [first, f"bundle: {metrics.bundle}"]
     if metrics.resume:
         lines.append(f"stopped by the {metrics.stopped}; resume with: {metrics.resume}")
     return lines
@@ -44,8 +46,11 @@ def _result_lines(metrics: RunMetrics) -> list[str]:
 def _detail_lines(metrics: RunMetrics) -> list[str]:
     """Test and validation set, the selected checkpoint, and how long training took."""
     selected = metrics.selected
+    others = [] if selected.metric == "accuracy" else [accuracy_sentence(metrics.test, noun="test image")]
     lines = [
-        balanced_text(metrics.test),
+        *others,
+        *by_class_lines(metrics.test),
+        *([] if metrics.imbalance == "none" else [f"probabilities: {shares_text(metrics.imbalance)}"]),
         f"test set: {metrics.test.source}",
         f"validation set: {metrics.validation.source}",
         f"selected checkpoint: {selected.checkpoint} - {selected.reason}",
