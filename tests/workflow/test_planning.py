@@ -36,7 +36,10 @@ def test_a_plan_that_was_given_or_advised_keeps_its_epochs(image_folder: Path):
     plan = make_plan(Request(DataPlan(source=str(image_folder)), strategy="full"))
     roles = check_for_training(plan, no_progress).roles
     given = requested_plan(plan)
-    assert (given.plan, given.counted(plan, roles)) == (plan, plan)
+    counted = given.counted(plan, roles)
+    assert (given.plan, counted.phases) == (plan, plan.phases)
+    assert (counted.imbalance, counted.selection.metric) == ("none", "accuracy")
+    assert given.counted(counted, roles) == counted
     advised = requested_plan(Request(DataPlan(source=str(image_folder)), strategy="auto", domain="photo"))
     assert advised.counted(advised.plan, roles) is advised.plan
 
