@@ -218,7 +218,7 @@ def _fitted(features: npt.NDArray[np.float64], labels: Labels, train: Labels, te
 def whole_table(rows: Sequence[Row]) -> list[str]:
     """Lines of the table of trainings."""
     lines = [
-        "| strategy | thinned class | way | balanced accuracy by seed | mean | against none, 95 % interval | accuracy | "
+        "| strategy | thinned class | way | balanced accuracy by seed | mean | against none (95 %) | accuracy | "
         "macro F1 | recall of the thinned class | log loss |",
         "|---|---|---|---|---|---|---|---|---|---|",
     ]
