@@ -52,7 +52,7 @@ def test_every_value_comes_back_from_json():
 def test_the_keys_are_those_that_train_promises():
     raw = whole().to_dict()
     assert list(raw) == [
-        *("run", "bundle", "strategy", "model", "engine", "findings", "test", "validation", "seconds", "estimates"),
+        *("run", "bundle", "strategy", "model", "imbalance", "engine", "findings", "test", "validation", "seconds", "estimates"),
         *("phases", "epochs", "selected", "warnings", "unreadable", "reasons", "stopped", "resume"),
     ]
     assert set(raw["validation"]) == {

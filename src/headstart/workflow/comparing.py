@@ -297,7 +297,9 @@ class _PendingWork:
 
 
 def _bare_task(plan: GridPlan, trial: Trial) -> TrialTask:
-    changes = {**plan.base, **trial.variant.changes}
+    # The metric that compares variants selects inside each trial too, unless a trial names its own.
+    selects = {} if plan.metric == "accuracy" else {"metric": plan.metric}
+    changes = {**selects, **plan.base, **trial.variant.changes}
     data = plan.data if trial.fold is None else plan.data.model_copy(update={"fold": str(trial.fold)})
     return TrialTask(Path(), data, trial.seed, changes, missing_weights=plan.missing_weights)
 

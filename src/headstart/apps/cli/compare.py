@@ -120,7 +120,11 @@ def compare(
     ] = None,
     metric: Annotated[
         MetricOption | None,
-        typer.Option("--metric", help="Metric that is compared; default accuracy.", rich_help_panel="Run"),
+        typer.Option(
+            "--metric",
+            help="Metric that is compared, and selects inside each trial; default accuracy.",
+            rich_help_panel="Training",
+        ),
     ] = None,
     halving: Annotated[
         Halving | None,

@@ -293,13 +293,15 @@ def _class_sizes(records: Sequence[ImageRecord]) -> list[Finding]:
                 "add images; figures of these classes will be uncertain",
             )
         )
-    most, least = max(counts.values()), min(counts.values())
+    # Of those that train, where the user has divided them: a test set may have other shares.
+    trained = Counter(record.label for record in records if record.label and record.split == "train") or counts
+    most, least = max(trained.values()), min(trained.values())
     if most > IMBALANCE_RATIO * least:
         findings.append(
             Finding(
                 "warning",
                 "imbalance",
-                f"the largest class has {most} images, the smallest {least} ({most / least:.1f} times fewer)",
+                f"the largest class has {most} training images, the smallest {least} ({most / least:.1f} times fewer)",
                 "read balanced accuracy and recall per class, not accuracy alone; training adjusts logits by the "
                 "shares of the classes, unless --imbalance names another way",
             )
