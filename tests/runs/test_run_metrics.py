@@ -52,14 +52,17 @@ def test_every_value_comes_back_from_json():
 def test_the_keys_are_those_that_train_promises():
     raw = whole().to_dict()
     assert list(raw) == [
-        *("run", "bundle", "strategy", "model", "imbalance", "engine", "findings", "test", "validation", "seconds", "estimates"),
-        *("phases", "epochs", "selected", "warnings", "unreadable", "reasons", "stopped", "resume"),
+        *("run", "bundle", "strategy", "model", "imbalance", "engine", "findings", "test", "validation", "seconds"),
+        *("estimates", "phases", "epochs", "selected", "warnings", "unreadable", "reasons", "stopped", "resume"),
     ]
     assert set(raw["validation"]) == {
         *("accuracy", "images", "counted", "groups", "accuracy_interval", "mean_confidence", "log_loss", "source"),
+        "balanced_accuracy",
     }
     assert {"accuracy", "accuracy_interval", "images", "source", "calibrated_on", "ece"} <= set(raw["test"])
-    assert set(raw["selected"]) == {"checkpoint", "reason", "probe_validation_accuracy", "unused_tuning"}
+    assert set(raw["selected"]) == {
+        *("checkpoint", "reason", "probe_validation_accuracy", "unused_tuning", "metric", "validation_value"),
+    }
     assert all({"kind", "text", "phase", "epoch", "lr"} <= set(row) for row in raw["warnings"])
     assert {"total_seconds", "measured_seconds", "phases", "budget"} <= set(raw["estimates"])
 

@@ -168,7 +168,7 @@ def test_small_classes_and_imbalance_are_warnings_with_counts(tmp_path: Path) ->
     assert set(found) == {"few_images", "imbalance"}
     assert {finding.level for finding in found.values()} == {"warning"}
     assert "1 classes have fewer than 10 images: a 9" in found["few_images"].evidence
-    for words in ("46 images", "smallest 9", "5.1 times"):
+    for words in ("46 training images", "smallest 9", "5.1 times"):
         assert words in found["imbalance"].evidence
     for words in ("balanced accuracy", "training adjusts logits", "--imbalance"):
         assert words in found["imbalance"].remedy
