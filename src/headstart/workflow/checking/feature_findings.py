@@ -8,11 +8,15 @@ from typing import TypeAlias
 from headstart.findings import Finding
 from headstart.inspection.features.checked_features import CheckedFeatures
 from headstart.inspection.features.label_errors import find_label_errors
+from headstart.inspection.features.near_duplicates import find_altered_copies
 from headstart.runs.progress import Progress
 
 FeatureCheck: TypeAlias = Callable[[CheckedFeatures], Sequence[Finding]]
 
-FEATURE_CHECKS: tuple[tuple[str, FeatureCheck], ...] = (("label errors", find_label_errors),)
+FEATURE_CHECKS: tuple[tuple[str, FeatureCheck], ...] = (
+    ("label errors", find_label_errors),
+    ("altered copies", find_altered_copies),
+)
 """(name for the progress, check)."""
 LEAST_COMPARED_IMAGES = 20
 """Below so many images features say nothing beyond chance."""

@@ -1,0 +1,190 @@
+"""Copies that thumbnails cannot find: mirrored, turned, rescaled and cropped ones.
+
+Images whose features are nearest are candidates, because features hardly change when an image is mirrored or cropped.
+Only pixels decide: the two are aligned, and what is left of their difference must be small.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+
+import numpy as np
+
+from headstart.amounts import count_text
+from headstart.arrays import Floats, Positions
+from headstart.data.checks.near_duplicates import components
+from headstart.data.loading import ImageFault, read_image
+from headstart.findings import Finding, ImageGroups, groups_text
+from headstart.inspection.features.alignment import SIDE, Alignment, Structure, align, small_grey, structure
+from headstart.inspection.features.checked_features import CheckedFeatures
+
+LEAST_ALTERED_MATCH = 0.7
+"""Of copies that are turned, rescaled or cropped; different photos, aerial tiles and X-rays reach 0.66."""
+LEAST_MIRRORED_MATCH = 0.8
+"""Of mirrored copies, which reach 0.97; pages that are nearly symmetric reach 0.67."""
+LEAST_PLAIN_MATCH = 0.88
+"""Of copies that lie on the original as they are: forms with other words in them reach 0.88."""
+NEAREST = 3
+"""Neighbours of each image that may be copies of it."""
+MOST_ALIGNED_PAIRS = 2000
+MOST_WITHOUT_COPY = 250
+"""After so many pairs in turn without a copy the search ends: pairs come in the order of how they stand out."""
+TURNED_DEGREES = 2.5
+_BLOCK_VALUES = 2**22
+_WARNING_SHARE = 0.01
+
+
+def find_altered_copies(images: CheckedFeatures) -> list[Finding]:
+    """Findings: altered copies across splits, across classes, and inside; those that thumbnails found are left out.
+
+    Args:
+        images: With their features; files of candidates are read again.
+    """
+    known: dict[str, int] = {}
+    for number, group in enumerate((*images.facts.near.groups, *images.facts.near.too_large)):
+        known |= dict.fromkeys(group, number)
+    numbers = [known.get(record.id, -1 - at) for at, record in enumerate(images.records)]
+    pairs = _altered(images, np.array(numbers, np.int64))
+    if not pairs:
+        return []
+    found = components(len(images.records), np.array([pair for pair, _ in pairs], np.int64))
+    records = images.records
+    groups = tuple(tuple(records[at].id for at in members) for members in found)
+    kinds = ", ".join(f"{count} {kind}" for kind, count in Counter(kind_of(one) for _, one in pairs).most_common())
+    split = tuple(g for g, members in zip(groups, found, strict=True) if len({records[at].split for at in members}) > 1)
+    mixed = tuple(g for g, members in zip(groups, found, strict=True) if len({records[at].label for at in members}) > 1)
+    inside = tuple(group for group in groups if group not in split)
+    return [*_across_splits(split), *_across_classes(mixed), *_inside(inside, len(records), kinds)]
+
+
+def kind_of(alignment: Alignment) -> str:
+    """What was done to a copy, in one word."""
+    if alignment.placing.mirrored:
+        return "mirrored"
+    if alignment.is_plain:
+        return "changed in quality"
+    return "turned" if abs(alignment.placing.turn) >= TURNED_DEGREES else "cropped"
+
+
+def candidate_pairs(features: Floats, known: Positions) -> Positions:
+    """(P, 2) pairs of images whose features are among each other's nearest, those that stand out most first.
+
+    Args:
+        features: (N, F).
+        known: (N,) pairs with equal numbers are left out.
+    """
+    rows = np.asarray(features, np.float32)
+    unit = rows - rows.mean(axis=0)
+    unit /= np.maximum(unit.std(axis=0), 1e-6)
+    unit /= np.maximum(np.linalg.norm(unit, axis=1, keepdims=True), 1e-6)
+    most = min(NEAREST + 1, len(unit) - 1)
+    if most < 1:
+        return np.empty((0, 2), np.int64)
+    nearest, cosines = np.empty((len(unit), most), np.int64), np.empty((len(unit), most), np.float32)
+    step = max(1, _BLOCK_VALUES // len(unit))
+    for start in range(0, len(unit), step):
+        alike = unit[start : start + step] @ unit.T
+        here = np.arange(len(alike))
+        alike[here, start + here] = -np.inf
+        # A few rounds of argmax take a tenth of a partial sort of the row.
+        for rank in range(most):
+            nearest[start + here, rank] = which = alike.argmax(axis=1)
+            cosines[start + here, rank] = alike[here, which]
+            alike[here, which] = -np.inf
+    usual = cosines[:, -1]
+    first, second = np.repeat(np.arange(len(unit)), most - 1 or 1), nearest[:, : most - 1 or 1].ravel()
+    lift = cosines[:, : most - 1 or 1].ravel() - (usual[first] + usual[second]) / 2
+    order = np.argsort(-lift, kind="stable")
+    pairs = np.sort(np.stack([first, second], axis=1)[order], axis=1)
+    unique = np.sort(np.unique(pairs, axis=0, return_index=True)[1])
+    pairs = pairs[unique]
+    return np.asarray(pairs[known[pairs[:, 0]] != known[pairs[:, 1]]], np.int64)
+
+
+def _altered(images: CheckedFeatures, known: Positions) -> list[tuple[tuple[int, int], Alignment]]:
+    """Pairs of copies, with what was done to them."""
+    structures: dict[int, Structure | None] = {}
+
+    def of(at: int) -> Structure | None:
+        if at not in structures:
+            read = read_image(images.records[at], at_least=SIDE, decoding=images.decoding)
+            structures[at] = None if isinstance(read, ImageFault) else structure(small_grey(read.pixels))
+        return structures[at]
+
+    return list(copies(candidate_pairs(images.features, known), of))
+
+
+def copies(
+    pairs: Positions, structure_of: Callable[[int], Structure | None]
+) -> Iterator[tuple[tuple[int, int], Alignment]]:
+    """Pairs that are copies by their pixels; pairs are looked at in order until many in turn are none.
+
+    Args:
+        pairs: (P, 2), the likeliest first.
+        structure_of: Position -> what is compared of the image.
+    """
+    without = 0
+    for first, second in pairs[:MOST_ALIGNED_PAIRS].tolist():
+        one, other = structure_of(first), structure_of(second)
+        without += 1
+        if one is not None and other is not None:
+            found = align(one, other)
+            if found.match >= _least_match(found):
+                without = 0
+                yield (first, second), found
+        if without >= MOST_WITHOUT_COPY:
+            break
+
+
+def _least_match(found: Alignment) -> float:
+    if found.placing.mirrored:
+        return LEAST_MIRRORED_MATCH
+    return LEAST_PLAIN_MATCH if found.is_plain else LEAST_ALTERED_MATCH
+
+
+def _across_splits(groups: ImageGroups) -> list[Finding]:
+    if not groups:
+        return []
+    return [
+        Finding(
+            "warning",
+            "altered_copies_in_two_splits",
+            f"{count_text(len(groups), 'group')} of altered copies (mirrored, turned or cropped) "
+            f"{'lies' if len(groups) == 1 else 'lie'} in more than one split: {groups_text(groups)}",
+            "the figures are too good as long as they are on both sides: remove them from one",
+            groups,
+        )
+    ]
+
+
+def _across_classes(groups: ImageGroups) -> list[Finding]:
+    if not groups:
+        return []
+    return [
+        Finding(
+            "warning",
+            "altered_copies_in_two_classes",
+            f"{count_text(len(groups), 'group')} of altered copies (mirrored, turned or cropped) "
+            f"{'carries' if len(groups) == 1 else 'carry'} several labels: {groups_text(groups)}",
+            "look at them: where they show the same thing, one of the labels is wrong",
+            groups,
+        )
+    ]
+
+
+def _inside(groups: ImageGroups, images: int, kinds: str) -> list[Finding]:
+    if not groups:
+        return []
+    count = sum(map(len, groups))
+    return [
+        Finding(
+            "warning" if count >= _WARNING_SHARE * images else "info",
+            "altered_copies",
+            f"{count:,} of {images:,} images are altered copies of another ({count_text(len(groups), 'group')}; "
+            f"all pairs: {kinds}): {groups_text(groups)}",
+            "they count as one scene: give the images of a group one name in a column `group` of a table, so that no "
+            "split separates them",
+            groups,
+        )
+    ]
