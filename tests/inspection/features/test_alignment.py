@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageFilter
 
-from headstart.inspection.features.alignment import SIDE, Structure, align, small_grey, structure
+from headstart.inspection.features.alignment import SMALL_SIDE, FineStructure, align, small_grey, structure
 
 
 def picture(seed: int, size: tuple[int, int] = (240, 180)) -> Image.Image:
@@ -19,7 +19,7 @@ def picture(seed: int, size: tuple[int, int] = (240, 180)) -> Image.Image:
     return Image.fromarray((total / 3).astype(np.uint8))
 
 
-def seen(image: Image.Image) -> Structure:
+def seen(image: Image.Image) -> FineStructure:
     found = structure(small_grey(np.asarray(image)))
     assert found is not None
     return found
@@ -76,4 +76,4 @@ def test_flat_images_and_strips_have_nothing_to_compare():
 
 @pytest.mark.parametrize("size", [(300, 200), (20, 32), (128, 128), (1, 500)])
 def test_longer_side_of_the_small_image_is_fixed(size):
-    assert max(small_grey(np.zeros((size[1], size[0], 3), np.uint8)).shape) == SIDE
+    assert max(small_grey(np.zeros((size[1], size[0], 3), np.uint8)).shape) == SMALL_SIDE

@@ -12,22 +12,25 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from itertools import product
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from headstart.arrays import Doubles, Singles
+from headstart.arrays import Doubles, Floats, Singles
 
 SmallGrey: TypeAlias = npt.NDArray[np.uint8]
-"""(H, W) grey, the longer side SIDE."""
+"""(H, W) grey, the longer side SMALL_SIDE."""
 
-SIDE = 128
+Spectra: TypeAlias = npt.NDArray[np.complexfloating[Any, Any]]
+"""(..., S, S / 2 + 1) of squares."""
+
+SMALL_SIDE = 128
 _COARSE_SIDE = 32
 _FITTED_SIDES = (64, 128)
 _LEAST_SIDE = 24
-"""Of the shorter side at SIDE: a narrower strip has no structure to compare."""
+"""Of the shorter side at SMALL_SIDE: a narrower strip has no structure to compare."""
 _MIDDLE = 0.7
 """Side of the template as a share of its image's: turned by 15 degrees it still lies inside."""
 _TURNS = (-15.0, -10.0, -5.0, 0.0, 5.0, 10.0, 15.0)
@@ -77,20 +80,20 @@ class Alignment:
 
 
 @dataclass(frozen=True, slots=True)
-class Level:
+class SlopedImage:
     """Fine structure of one image at one size, and its slopes."""
 
     image: Singles
-    down: Singles
-    across: Singles
+    down: Floats
+    across: Floats
 
 
 @dataclass(frozen=True, slots=True)
-class Structure:
+class FineStructure:
     """Fine structure of one image at three sizes, and the templates of its middle at the smallest."""
 
     coarse: Singles
-    levels: tuple[Level, ...]
+    levels: tuple[SlopedImage, ...]
     templates: tuple[Templates, ...]
 
 
@@ -99,23 +102,23 @@ class Templates:
     """Spectra of the templates of one scale, all of one size."""
 
     placings: tuple[Placing, ...]
-    spectra: npt.NDArray[np.complex64]
+    spectra: Spectra
     """(V, S, S / 2 + 1) conjugated, of templates with mean 0 and length 1."""
     height: int
     width: int
 
 
 def small_grey(pixels: npt.NDArray[np.uint8]) -> SmallGrey:
-    """The image (H, W, 3) in grey, its longer side SIDE pixels."""
+    """The image (H, W, 3) in grey, its longer side SMALL_SIDE pixels."""
     height, width = pixels.shape[:2]
-    scale = SIDE / max(height, width)
+    scale = SMALL_SIDE / max(height, width)
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
     # BOX averages whole pixels where an image shrinks; a smaller one is enlarged smoothly.
     how = Image.Resampling.BOX if scale < 1 else Image.Resampling.BILINEAR
     return np.asarray(Image.fromarray(pixels).convert("L").resize(size, how), np.uint8)
 
 
-def structure(image: SmallGrey) -> Structure | None:
+def structure(image: SmallGrey) -> FineStructure | None:
     """What is compared of an image; None if it is flat or a narrow strip."""
     height, width = image.shape
     if min(height, width) < _LEAST_SIDE:
@@ -126,23 +129,22 @@ def structure(image: SmallGrey) -> Structure | None:
     levels = []
     for side in _FITTED_SIDES:
         fine = _without_local_mean(_shrunk(image, side), 4)
-        down, across = np.gradient(fine)
-        levels.append(Level(fine, down, across))
+        levels.append(SlopedImage(fine, np.gradient(fine, axis=0), np.gradient(fine, axis=1)))
     templates = []
     for scale in _SCALES:
         placings = tuple(Placing(mirrored, turn, scale) for mirrored, turn in product((False, True), _TURNS))
         cut = _cut(coarse, placings)
         if max(cut.shape[1:]) <= _COARSE_SIDE:
             templates.append(Templates(placings, _spectra(cut), cut.shape[1], cut.shape[2]))
-    return Structure(coarse, tuple(levels), tuple(templates))
+    return FineStructure(coarse, tuple(levels), tuple(templates))
 
 
-def align(first: Structure, second: Structure) -> Alignment:
+def align(first: FineStructure, second: FineStructure) -> Alignment:
     """The best match of the middle of either image somewhere in the other."""
     return max((_align(one, other) for one, other in ((first, second), (second, first))), key=lambda a: a.match)
 
 
-def _align(one: Structure, other: Structure) -> Alignment:
+def _align(one: FineStructure, other: FineStructure) -> Alignment:
     spectrum = np.fft.rfft2(other.coarse, s=(_COARSE_SIDE, _COARSE_SIDE))
     best, place = Alignment(-1, Placing(mirrored=False, turn=0, scale=1)), (0.0, 0.0)
     for templates in one.templates:
@@ -156,7 +158,7 @@ def _align(one: Structure, other: Structure) -> Alignment:
     return _fitted_alignment(one, other, best.placing, place)
 
 
-def _matches(templates: Templates, image: Singles, spectrum: npt.NDArray[np.complex64]) -> Singles:
+def _matches(templates: Templates, image: Singles, spectrum: Spectra) -> Singles:
     """(V, places down, places across) correlations of each template inside the image; empty where it is larger."""
     places = (image.shape[0] - templates.height + 1, image.shape[1] - templates.width + 1)
     if min(places) < 1:
@@ -168,7 +170,9 @@ def _matches(templates: Templates, image: Singles, spectrum: npt.NDArray[np.comp
     return np.asarray(found / lengths, np.float32)
 
 
-def _fitted_alignment(one: Structure, other: Structure, placing: Placing, place: tuple[float, float]) -> Alignment:
+def _fitted_alignment(
+    one: FineStructure, other: FineStructure, placing: Placing, place: tuple[float, float]
+) -> Alignment:
     """The alignment after an affine map was fitted to a coarse placing and the centre of the middle in the other."""
     turn = np.deg2rad(placing.turn)
     mirror = -1.0 if placing.mirrored else 1.0
@@ -188,7 +192,7 @@ def _fitted_alignment(one: Structure, other: Structure, placing: Placing, place:
     return Alignment(match, Placing(bool(np.linalg.det(linear) < 0), degrees, float(np.sqrt(longest * shortest))))
 
 
-def _fitted(one: Singles, other: Level, linear: Doubles, centre: Doubles) -> tuple[Doubles, Doubles, float]:
+def _fitted(one: Singles, other: SlopedImage, linear: Doubles, centre: Doubles) -> tuple[Doubles, Doubles, float]:
     """(linear part, centre, match) of the affine map of the middle of an image into another, fitted from a guess."""
     height, width = one.shape
     rows, columns = (np.arange(round(side * (1 - _MIDDLE) / 2), round(side * (1 + _MIDDLE) / 2)) for side in one.shape)
@@ -245,7 +249,7 @@ def _cut(image: Singles, placings: Sequence[Placing]) -> Singles:
     return _sampled(image, y, x)
 
 
-def _sampled(image: Singles, y: Doubles, x: Doubles) -> Singles:
+def _sampled(image: Floats, y: Doubles, x: Doubles) -> Singles:
     """Values between pixels, bilinear; those outside are the nearest inside."""
     y, x = np.clip(y, 0, image.shape[0] - 1.001), np.clip(x, 0, image.shape[1] - 1.001)
     top, left = y.astype(np.int64), x.astype(np.int64)
@@ -255,7 +259,7 @@ def _sampled(image: Singles, y: Doubles, x: Doubles) -> Singles:
     return np.asarray(upper * (1 - down) + lower * down, np.float32)
 
 
-def _spectra(templates: Singles) -> npt.NDArray[np.complex64]:
+def _spectra(templates: Singles) -> Spectra:
     """Conjugated spectra of templates with mean 0 and length 1, in the corner of a square."""
     rows = templates - templates.mean(axis=(1, 2), keepdims=True)
     count = rows.shape[1] * rows.shape[2]
@@ -265,9 +269,9 @@ def _spectra(templates: Singles) -> npt.NDArray[np.complex64]:
 
 
 def _shrunk(image: SmallGrey, side: int) -> Singles:
-    """The image with `side` instead of SIDE pixels on its longer side."""
+    """The image with `side` instead of SMALL_SIDE pixels on its longer side."""
     height, width = image.shape
-    size = (max(2, round(width * side / SIDE)), max(2, round(height * side / SIDE)))
+    size = (max(2, round(width * side / SMALL_SIDE)), max(2, round(height * side / SMALL_SIDE)))
     return np.asarray(Image.fromarray(image).resize(size, Image.Resampling.BOX), np.float32)
 
 

@@ -16,7 +16,7 @@ from headstart.arrays import Floats, Positions
 from headstart.data.checks.near_duplicates import components
 from headstart.data.loading import ImageFault, read_image
 from headstart.findings import Finding, ImageGroups, groups_text
-from headstart.inspection.features.alignment import SIDE, Alignment, Structure, align, small_grey, structure
+from headstart.inspection.features.alignment import SMALL_SIDE, Alignment, FineStructure, align, small_grey, structure
 from headstart.inspection.features.checked_features import CheckedFeatures
 
 LEAST_ALTERED_MATCH = 0.7
@@ -104,11 +104,11 @@ def candidate_pairs(features: Floats, known: Positions) -> Positions:
 
 def _altered(images: CheckedFeatures, known: Positions) -> list[tuple[tuple[int, int], Alignment]]:
     """Pairs of copies, with what was done to them."""
-    structures: dict[int, Structure | None] = {}
+    structures: dict[int, FineStructure | None] = {}
 
-    def of(at: int) -> Structure | None:
+    def of(at: int) -> FineStructure | None:
         if at not in structures:
-            read = read_image(images.records[at], at_least=SIDE, decoding=images.decoding)
+            read = read_image(images.records[at], at_least=SMALL_SIDE, decoding=images.decoding)
             structures[at] = None if isinstance(read, ImageFault) else structure(small_grey(read.pixels))
         return structures[at]
 
@@ -116,7 +116,7 @@ def _altered(images: CheckedFeatures, known: Positions) -> list[tuple[tuple[int,
 
 
 def copies(
-    pairs: Positions, structure_of: Callable[[int], Structure | None]
+    pairs: Positions, structure_of: Callable[[int], FineStructure | None]
 ) -> Iterator[tuple[tuple[int, int], Alignment]]:
     """Pairs that are copies by their pixels; pairs are looked at in order until many in turn are none.
 

@@ -9,6 +9,7 @@ from headstart.findings import Finding
 from headstart.inspection.features.checked_features import CheckedFeatures
 from headstart.inspection.features.label_errors import find_label_errors
 from headstart.inspection.features.near_duplicates import find_altered_copies
+from headstart.inspection.features.outliers import find_outliers
 from headstart.runs.progress import Progress
 
 FeatureCheck: TypeAlias = Callable[[CheckedFeatures], Sequence[Finding]]
@@ -16,6 +17,7 @@ FeatureCheck: TypeAlias = Callable[[CheckedFeatures], Sequence[Finding]]
 FEATURE_CHECKS: tuple[tuple[str, FeatureCheck], ...] = (
     ("label errors", find_label_errors),
     ("altered copies", find_altered_copies),
+    ("outliers", find_outliers),
 )
 """(name for the progress, check)."""
 LEAST_COMPARED_IMAGES = 20
