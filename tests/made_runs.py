@@ -1,4 +1,4 @@
-"""Run and comparison folders as headstart writes them, without the training."""
+"""Folders of runs, comparisons and pretrainings as headstart writes them, without the training."""
 
 from __future__ import annotations
 
@@ -16,6 +16,9 @@ from headstart.comparison.recommendation import Recommendation
 from headstart.comparison.record import ComparedImages, ComparisonRecord, ParetoFronts, TrialResult
 from headstart.runs.folder import Run
 from headstart.runs.tables import PredictedImage
+from headstart.training.self_supervised.settings import PretrainedEpoch
+from headstart.workflow.pretraining.folder import PretrainFolder, PretrainRequest
+from headstart.workflow.pretraining.pretrain import DEFAULTS
 from run_values import run_data, run_metrics
 
 STARTED = "2026-11-24T12:00:00+0000"
@@ -111,3 +114,23 @@ def quiet_since(folder: Path, instant: float) -> None:
     """Nothing in the folder was written after this."""
     for path in folder.rglob("*"):
         os.utime(path, (instant, instant))
+
+
+def make_pretraining(folder: Path, *, ended: str | None = "finished") -> Path:
+    """The folder of a pretraining as `headstart pretrain` leaves it; ended None: before its first epoch is saved."""
+    request = PretrainRequest(
+        init="tf_efficientnet_lite0:in1k",
+        input_size=96,
+        domain="satellite",
+        data={"source": "tiles"},
+        images=10,
+        content="abc",
+        settings=DEFAULTS,
+    )
+    made = PretrainFolder.create(folder, request, stem="x")
+    if ended is not None:
+        made.checkpoint.write_bytes(b"weights")
+        made.backbone.write_bytes(b"weights")
+        epochs = 20 if ended == "finished" else 1
+        made.write_metrics([PretrainedEpoch(number + 1, -0.4, 0.9, 3.0) for number in range(epochs)], ended=ended)
+    return folder

@@ -13,7 +13,7 @@ from headstart.plan.request import Request
 from headstart.runs.finding import RunQuery
 from headstart.workflow.runs import compare_runs, find_runs
 from headstart.workflow.training.train import train
-from made_runs import make_comparison, make_run
+from made_runs import make_comparison, make_pretraining, make_run
 
 
 def answers(right: str, *, first: int = 0) -> dict[str, tuple[str, str]]:
@@ -60,11 +60,27 @@ def test_queries_and_what_lies_beside_runs(tmp_path: Path):
 
 def test_the_usual_folder_need_not_be_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.chdir(tmp_path)
-    assert find_runs().to_dict() == {"runs": [], "comparisons": [], "damaged": [], "searched": 0}
+    assert find_runs().to_dict() == {
+        **{"runs": [], "comparisons": [], "damaged": [], "searched": 0, "pretrainings": []}
+    }
     make_run(tmp_path / "runs" / "a")
     assert [run.run for run in find_runs().runs] == ["runs/a"]
     with pytest.raises(RunError, match="is no folder"):
         find_runs("elsewhere")
+
+
+def test_pretrainings_are_listed_with_runs_and_found_in_their_usual_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.chdir(tmp_path)
+    make_run(tmp_path / "runs" / "a")
+    make_pretraining(tmp_path / "pretrained" / "b")
+    (make_pretraining(tmp_path / "pretrained" / "c") / "pretrain.json").write_text("{")
+    found = find_runs()
+    assert [one.pretraining for one in found.pretrainings] == ["pretrained/b"]
+    assert [one.run for one in found.damaged] == ["pretrained/c"]
+    assert [run.run for run in found.runs] == ["runs/a"]
+    assert find_runs("runs").pretrainings == ()
 
 
 def test_the_verdict_is_that_of_an_exact_test_on_shared_images(tmp_path: Path):

@@ -26,6 +26,10 @@ RunSortKey = Literal["date", "accuracy", "seconds"]
 
 DEFAULT_FOLDER = Path("runs")
 """Where `headstart train` makes its folders."""
+PRETRAINED_FOLDER = Path("pretrained")
+"""Where `headstart pretrain` makes its folders."""
+PRETRAIN_FILE = "pretrain.json"
+"""File that makes a folder that of a pretraining."""
 
 _DEEPEST = 3
 """Folders below the one that is searched."""
@@ -83,6 +87,8 @@ class Found:
     comparisons: tuple[Path, ...]
     """Folders of comparisons; `comparison.finding` reads them."""
     damaged: tuple[DamagedRun, ...]
+    pretrainings: tuple[Path, ...] = ()
+    """Folders of pretrainings; `workflow.pretraining.finding` reads them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +130,7 @@ class RunQuery:
 
 
 def found_runs(folder: Path, *, now: float | None = None) -> Found:
-    """Every run and comparison under `folder`, which may be one of them itself.
+    """Every run, comparison and pretraining under `folder`, which may be one of them itself.
 
     Args:
         folder: Searched three folders deep; hidden ones are passed over.
@@ -138,21 +144,25 @@ def found_runs(folder: Path, *, now: float | None = None) -> Found:
     runs: list[RunSummary] = []
     comparisons: list[Path] = []
     damaged: list[DamagedRun] = []
+    pretrainings: list[Path] = []
     for kind, found in _walk(folder, depth=0, seen=set()):
         if kind == "comparison":
             comparisons.append(found)
+            continue
+        if kind == "pretraining":
+            pretrainings.append(found)
             continue
         try:
             runs.append(summary_of(found, now=time.time() if now is None else now))
         except (RunError, OSError) as error:  # the system's own: it was removed meanwhile, or may not be read
             damaged.append(DamagedRun(str(found), str(error).replace(f"{found}/", "")))
-    return Found(tuple(runs), tuple(comparisons), tuple(damaged))
+    return Found(tuple(runs), tuple(comparisons), tuple(damaged), tuple(pretrainings))
 
 
 def _walk(
     folder: Path, *, depth: int, seen: set[tuple[int, int]]
-) -> Iterator[tuple[Literal["run", "comparison"], Path]]:
-    """Run and comparison folders; each folder once, whatever links lead to it."""
+) -> Iterator[tuple[Literal["run", "comparison", "pretraining"], Path]]:
+    """Folders of runs, comparisons and pretrainings; each folder once, whatever links lead to it."""
     try:
         stat = folder.stat()
         entries = sorted(
@@ -169,6 +179,9 @@ def _walk(
             return
     elif _is_run(folder, entries):
         yield "run", folder
+        return
+    elif has_file(folder / PRETRAIN_FILE):
+        yield "pretraining", folder
         return
     if depth < _DEEPEST:
         for name in entries:

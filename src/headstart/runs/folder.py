@@ -63,7 +63,7 @@ def new_folder(parent: Path, stem: str) -> Path:
     return folder
 
 
-def resume_command(command: Literal["train", "compare"], folder: Path) -> str:
+def resume_command(command: Literal["train", "compare", "pretrain"], folder: Path) -> str:
     """What to type to go on with a folder, whatever its name holds and from whatever folder it is typed."""
     return f"headstart {command} --resume {shlex.quote(str(folder.absolute()))}"
 

@@ -54,11 +54,12 @@ def state_of(folder: Path, metrics: RunMetrics | None, *, now: float | None = No
     now = time.time() if now is None else now
     signs = [path for path in ("events.jsonl", "checkpoints/last.pt", "data.json") if has_file(folder / path)]
     quiet = max(0.0, now - max((folder / path).stat().st_mtime for path in signs))
-    words = f"last written to {_age(quiet)} ago"
+    words = f"last written to {elapsed_text(quiet)} ago"
     return StateOfRun("running" if quiet < QUIET_SECONDS else "interrupted", words)
 
 
-def _age(seconds: float) -> str:
+def elapsed_text(seconds: float) -> str:
+    """Whole days, hours, minutes or seconds, in words."""
     for unit, size in (("d", 86_400), ("h", 3600), ("min", 60)):
         if seconds >= size:
             return f"{int(seconds // size)} {unit}"

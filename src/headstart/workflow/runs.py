@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from headstart.errors import RunError, nearest
+from headstart.errors import HeadstartError, RunError, nearest
 from headstart.files import is_there
 from headstart.plan.presets import STRATEGIES
 from headstart.runs.finding import (
     DEFAULT_FOLDER,
+    PRETRAINED_FOLDER,
     DamagedRun,
     Found,
     RunQuery,
@@ -28,6 +29,7 @@ from headstart.workflow.image_differences import image_difference
 if TYPE_CHECKING:
     from headstart.comparison.finding import ComparisonSummary
     from headstart.comparison.verdicts import Pair
+    from headstart.workflow.pretraining.finding import PretrainingSummary
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,8 @@ class RunList:
     """Empty where the query asks for another state."""
     searched: int
     """Runs before the query, the damaged ones not counted."""
+    pretrainings: tuple[PretrainingSummary, ...] = ()
+    """All that lie there, the newest first."""
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values."""
@@ -50,6 +54,7 @@ class RunList:
             "comparisons": [comparison.to_dict() for comparison in self.comparisons],
             "damaged": [run.to_dict() for run in self.damaged],
             "searched": self.searched,
+            "pretrainings": [pretraining.to_dict() for pretraining in self.pretrainings],
         }
 
 
@@ -87,7 +92,7 @@ def find_runs(folder: str | Path | None = None, query: RunQuery | None = None) -
     """Runs under a folder.
 
     Args:
-        folder: `runs` if None, and then it need not be there.
+        folder: `runs` and `pretrained` if None, and then they need not be there.
         query: Which of them, and in which order; all, the newest first, if None.
 
     Raises:
@@ -100,11 +105,35 @@ def find_runs(folder: str | Path | None = None, query: RunQuery | None = None) -
             expected=f"one of {', '.join(STRATEGIES)}",
             remedy=nearest(query.strategy, STRATEGIES),
         )
-    nothing = folder is None and not is_there(DEFAULT_FOLDER)
-    found = Found((), (), ()) if nothing else found_runs(Path(folder or DEFAULT_FOLDER))
+    found = _found(folder)
     comparisons, unreadable = _comparisons(found.comparisons)
-    damaged = (*found.damaged, *unreadable) if query.state in (None, "damaged") else ()
-    return RunList(query.select(found.runs), comparisons, damaged, len(found.runs))
+    pretrainings, also_unreadable = _pretrainings(found.pretrainings)
+    damaged = (*found.damaged, *unreadable, *also_unreadable) if query.state in (None, "damaged") else ()
+    return RunList(query.select(found.runs), comparisons, damaged, len(found.runs), pretrainings)
+
+
+def _found(folder: str | Path | None) -> Found:
+    """What lies under a folder, or under both usual ones."""
+    if folder is not None:
+        return found_runs(Path(folder))
+    runs, pretrained = (
+        found_runs(usual) if is_there(usual) else Found((), (), ()) for usual in (DEFAULT_FOLDER, PRETRAINED_FOLDER)
+    )
+    return Found(
+        runs.runs + pretrained.runs,
+        runs.comparisons + pretrained.comparisons,
+        runs.damaged + pretrained.damaged,
+        runs.pretrainings + pretrained.pretrainings,
+    )
+
+
+def _pretrainings(folders: Sequence[Path]) -> tuple[tuple[PretrainingSummary, ...], tuple[DamagedRun, ...]]:
+    """(pretrainings, the newest first; those that cannot be read)."""
+    if not folders:
+        return (), ()
+    from headstart.workflow.pretraining.finding import pretraining_summary
+
+    return _read_folders(folders, pretraining_summary)
 
 
 def _comparisons(folders: Sequence[Path]) -> tuple[tuple[ComparisonSummary, ...], tuple[DamagedRun, ...]]:
@@ -113,12 +142,27 @@ def _comparisons(folders: Sequence[Path]) -> tuple[tuple[ComparisonSummary, ...]
         return (), ()
     from headstart.comparison.finding import comparison_summary
 
-    read: list[ComparisonSummary] = []
+    return _read_folders(folders, comparison_summary)
+
+
+class _Started(Protocol):
+    @property
+    def started(self) -> str: ...
+
+
+_Summary = TypeVar("_Summary", bound=_Started)
+
+
+def _read_folders(
+    folders: Sequence[Path], summary: Callable[[Path], _Summary]
+) -> tuple[tuple[_Summary, ...], tuple[DamagedRun, ...]]:
+    """(summaries, the newest first; folders that cannot be read)."""
+    read: list[_Summary] = []
     damaged: list[DamagedRun] = []
     for folder in folders:
         try:
-            read.append(comparison_summary(folder))
-        except (RunError, OSError) as error:  # the latter: it was removed meanwhile, or may not be read
+            read.append(summary(folder))
+        except (HeadstartError, OSError) as error:  # the latter: it was removed meanwhile, or may not be read
             damaged.append(DamagedRun(str(folder), str(error)))
     read.sort(key=lambda one: started_instant(one.started), reverse=True)
     return tuple(read), tuple(damaged)

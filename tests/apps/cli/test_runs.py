@@ -17,7 +17,7 @@ from headstart.apps.cli import runs as door
 from headstart.errors import HeadstartError
 from headstart.runs.finding import RunSortKey
 from headstart.runs.state import RunState
-from made_runs import make_comparison, make_run
+from made_runs import make_comparison, make_pretraining, make_run
 
 app = typer.Typer()
 app.command()(door.runs)
@@ -67,7 +67,7 @@ def test_filters_reach_the_query(folder: Path):
 
 def test_json_has_what_is_promised(folder: Path):
     found = json.loads(ask(folder, "--json").stdout)
-    assert set(found) == {"runs", "comparisons", "damaged", "searched"}
+    assert set(found) == {"runs", "comparisons", "damaged", "searched", "pretrainings"}
     promised = {"run", "started", "data", "strategy", "model", "state", "accuracy", "accuracy_interval", "images"}
     assert promised | {"seconds", "seed", "resume"} <= set(found["runs"][0])
 
@@ -84,6 +84,15 @@ def test_damaged_runs_and_comparisons_have_their_own_lines(folder: Path):
     assert only.startswith(f"damaged:\n  {folder}/third: ")
     assert "second" not in only
     assert ask(folder / "first", "--state", "damaged").stdout == "no damaged runs here\n"
+
+
+def test_pretrainings_have_a_line_with_how_to_go_on(folder: Path):
+    place = make_pretraining(folder / "backbone", ended="budget")
+    text = ask(folder).stdout
+    assert f"pretrainings:\n  {place}: stopped, tf_efficientnet_lite0:in1k on tiles, 1 of 20 epochs; stopped by" in text
+    assert f"; --model tf_efficientnet_lite0:file:{place}/backbone.safetensors; headstart pretrain --resume" in text
+    assert "pretrainings:" not in ask(folder, "--strategy", "full").stdout
+    assert "no runs here" not in ask(place).stdout
 
 
 def test_an_empty_folder_says_what_to_do(tmp_path: Path):

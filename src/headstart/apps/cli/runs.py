@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from headstart.comparison.finding import ComparisonSummary
     from headstart.runs.finding import RunQuery, RunSummary
     from headstart.runs.settings import Setting
+    from headstart.workflow.pretraining.finding import PretrainingSummary
     from headstart.workflow.runs import RunComparison, RunList
 
 
@@ -46,7 +47,7 @@ _AGES = {"h": "hours", "d": "days", "w": "weeks"}
 
 def runs(
     folders: Annotated[
-        list[Path] | None, typer.Argument(metavar="FOLDER", help="Where to look; default: runs.")
+        list[Path] | None, typer.Argument(metavar="FOLDER", help="Where to look; default: runs and pretrained.")
     ] = None,
     strategy: Annotated[str | None, typer.Option("--strategy", help="Only this one.")] = None,
     model: Annotated[str | None, typer.Option("--model", help="Part of the model's name.")] = None,
@@ -66,7 +67,7 @@ def runs(
     ] = None,
     as_json: data_and_json.Json = False,
 ) -> None:
-    """List runs, or compare some of them on the images they share."""
+    """List runs, comparisons and pretrainings, or compare runs on the images they share."""
     from headstart.runs.finding import RunQuery
     from headstart.workflow.runs import compare_runs, find_runs
 
@@ -124,7 +125,7 @@ def found_text(found: RunList, query: RunQuery) -> str:
         lines += [] if found.damaged else ["no damaged runs here"]
     elif found.searched:
         lines.append(f"none of {found.searched} runs matches; leave out a filter")
-    elif not found.damaged and not found.comparisons:
+    elif not found.damaged and not found.comparisons and not found.pretrainings:
         lines.append("no runs here; headstart train DATA makes one under runs/")
     if open_runs := [run for run in found.runs if run.state != "finished"]:
         lines += ["", "not finished:"]
@@ -132,6 +133,9 @@ def found_text(found: RunList, query: RunQuery) -> str:
     if found.comparisons and query == RunQuery(sort=query.sort):  # a filter asks for runs
         lines += ["", "comparisons (headstart runs COMPARISON lists the trials):"]
         lines += [f"  {_comparison_line(comparison)}" for comparison in found.comparisons]
+    if found.pretrainings and query == RunQuery(sort=query.sort):
+        lines += ["", "pretrainings:"]
+        lines += [f"  {_pretraining_line(pretraining)}" for pretraining in found.pretrainings]
     if found.damaged:
         lines += ["", "damaged:", *(f"  {run.run}: {run.reason}" for run in found.damaged)]
     if len(finished) > 1:
@@ -169,6 +173,13 @@ def _comparison_line(of: ComparisonSummary) -> str:
         line += f", chosen {of.chosen}" if not of.tied else f", a tie of {of.tied + 1}, the cheapest {of.chosen}"
     if of.accuracy is not None and of.accuracy_interval is not None:
         line += f" ({of.accuracy:.3f}, {of.accuracy_interval[0]:.3f}..{of.accuracy_interval[1]:.3f})"
+    return line + (f"; {of.resume}" if of.resume else "")
+
+
+def _pretraining_line(of: PretrainingSummary) -> str:
+    how_far = f"{of.epochs} epochs" if of.done in (None, of.epochs) else f"{of.done} of {of.epochs} epochs"
+    line = f"{of.pretraining}: {of.state}, {of.init} on {of.data}, {how_far}" + (f"; {of.why}" if of.why else "")
+    line += f"; --model {of.model}" if of.model is not None else ""
     return line + (f"; {of.resume}" if of.resume else "")
 
 

@@ -11,7 +11,6 @@ backbone.card.json   its input, licence and origin
 from __future__ import annotations
 
 import json
-import shlex
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -20,11 +19,12 @@ from headstart.errors import RunError
 from headstart.files import is_file, read_json, write_json
 from headstart.machine import environment
 from headstart.networks.cards.user_card import card_file
-from headstart.runs.folder import new_folder
+from headstart.runs.finding import PRETRAIN_FILE, PRETRAINED_FOLDER
+from headstart.runs.folder import new_folder, resume_command
 from headstart.runs.values import typed
 from headstart.training.self_supervised.settings import PretrainedEpoch, PretrainSettings
 
-_REQUEST, _METRICS = "pretrain.json", "metrics.json"
+_METRICS = "metrics.json"
 _OF_CARD = ("size", "resize", "interpolation", "mean", "std", "crop")
 
 
@@ -64,7 +64,7 @@ class PretrainFolder:
             RunError: it exists and holds something, or cannot be made.
         """
         if path is None:
-            path = new_folder(Path("pretrained"), stem)
+            path = new_folder(PRETRAINED_FOLDER, stem)
         try:
             path.mkdir(parents=True, exist_ok=True)
             if any(file.name[0] != "." for file in path.iterdir()):
@@ -72,7 +72,7 @@ class PretrainFolder:
         except OSError as error:
             raise RunError(f"{path} cannot be made ({error.strerror})", remedy="choose another --out") from error
         write_json(path / "environment.json", environment().to_dict())
-        write_json(path / _REQUEST, asdict(request))
+        write_json(path / PRETRAIN_FILE, asdict(request))
         return cls(path)
 
     @classmethod
@@ -82,7 +82,7 @@ class PretrainFolder:
         Raises:
             RunError: it is none of a pretraining.
         """
-        if not is_file(path / _REQUEST):
+        if not is_file(path / PRETRAIN_FILE):
             raise RunError(f"{path} is not the folder of a pretraining", expected="one made by headstart pretrain")
         return cls(path)
 
@@ -93,9 +93,11 @@ class PretrainFolder:
             RunError: pretrain.json is damaged.
         """
         try:
-            return typed(PretrainRequest, read_json(self.path / _REQUEST))
+            return typed(PretrainRequest, read_json(self.path / PRETRAIN_FILE))
         except ValueError as error:
-            raise RunError(f"{self.path / _REQUEST} is damaged: {error}", expected="it as it was written") from error
+            raise RunError(
+                f"{self.path / PRETRAIN_FILE} is damaged: {error}", expected="it as it was written"
+            ) from error
 
     @property
     def checkpoint(self) -> Path:
@@ -108,9 +110,14 @@ class PretrainFolder:
         return self.path / "backbone.safetensors"
 
     @property
+    def resume_command(self) -> str:
+        """The command that resumes it."""
+        return resume_command("pretrain", self.path)
+
+    @property
     def resume_sentence(self) -> str:
         """Sentence with the command that resumes it."""
-        return f"resume it with: headstart pretrain --resume {shlex.quote(str(self.path.absolute()))}"
+        return f"resume it with: {self.resume_command}"
 
     def write_card(self, spec: dict[str, Any], *, licence: str, domain: str, source: str) -> None:
         """Write the card of the backbone, which `ARCH:file:PATH` reads.
