@@ -12,6 +12,7 @@ import torch
 from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
 
 from conftest import Prepared, make_images
+from headstart.data.class_balance import class_balance
 from headstart.engine.prefix.inference import features_of
 from headstart.errors import FrozenMovedError, RunError
 from headstart.networks import backbone
@@ -29,6 +30,7 @@ from headstart.training.phase import PhaseTraining
 from headstart.training.probe import probe
 from headstart.training.stopping import StopRequest
 from headstart.training.training import Training
+from headstart.workflow.training.image_weights import image_weights
 from matrix_heads import solve_logistic
 
 
@@ -518,3 +520,26 @@ def test_weights_of_images_reach_the_loss_of_every_step(prepare: Callable, monke
     assert len(pairs) == len(task.images.roles.train)
     assert np.mean([weight for _, weight in pairs]) == pytest.approx(1)
     assert {(label, round(weight / min(w for _, w in pairs), 5)) for label, weight in pairs} == {(0, 3.0), (1, 1.0)}
+
+
+@pytest.mark.parametrize("method", ["balanced_sampling", "logit_adjustment"])
+def test_a_balanced_run_stopped_inside_an_epoch_goes_on_bit_for_bit(prepare: Callable, tmp_path: Path, method: str):
+    folder = make_images(tmp_path / "photos")
+    for image in sorted((folder / "blue").iterdir())[3:]:
+        image.unlink()
+    results, candidates = [], []
+    for name, way, stop in (("whole", method, 99), ("stopped", method, 6), ("plain", "none", 99)):
+        task = prepare(name, folder=folder, strategy="feature_extraction", head_solver="adam", epochs=2)
+        balance = class_balance(way, task.data.roles.training_pool)
+        weighed = image_weights(way, None, task.data.roles.training_pool)
+        task.images = replace(task.images, balance=balance, weights=weighed, metric="balanced_accuracy")
+        _, outcome = run_fit(task, stop=StopAfter(stop))
+        if outcome.stopped:
+            run_fit(task)
+        results.append(load_state(task.run.checkpoint).network)
+        candidates.append(load_state(task.run.checkpoint).best)
+    assert equal(results[0], results[1])
+    assert not equal(results[0], results[2]), "the method changes what is learned"
+    whole, stopped, _ = candidates
+    assert (whole.metric, whole.value) == (stopped.metric, stopped.value) == ("balanced_accuracy", whole.value)
+    assert (whole.labels == stopped.labels).all()

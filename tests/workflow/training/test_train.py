@@ -19,6 +19,7 @@ import pytest
 import torch
 
 import headstart
+from conftest import make_images
 from headstart.errors import DiskFullError, HeadstartError, Interrupted, PlanError, RunError
 from headstart.networks.cards.catalog import all_cards
 from headstart.plan.plan import DataPlan, Plan
@@ -450,3 +451,45 @@ def test_what_is_known_needs_no_torch_and_gives_the_same_bits(
     assert state.progress.done
     assert state.network.keys() == checkpoint.load_state(first.run.checkpoint).network.keys()
     assert resume(again).metrics.test == Run.open(again).metrics().test
+
+
+def uneven_folder(root: Path, *, few: int) -> Path:
+    folder = make_images(root, per_class=24)
+    for image in sorted((folder / "blue").iterdir())[few:]:
+        image.unlink()
+    return folder
+
+
+def test_a_strong_imbalance_is_adjusted_and_the_bundle_says_what_its_probabilities_are_for(tmp_path: Path):
+    folder = uneven_folder(tmp_path / "photos", few=4)
+    results = {
+        way: train(options(folder, strategy="feature_extraction", imbalance=way), out=tmp_path / way)
+        for way in ("auto", "none")
+    }
+    adjusted, plain = results["auto"], results["none"]
+    plan = Plan.read(adjusted.run.folder / "plan.resolved.yaml")
+    assert (plan.imbalance, plan.selection.metric) == ("logit_adjustment", "balanced_accuracy")
+    assert "times fewer" in adjusted.metrics.reasons["imbalance"]
+    assert adjusted.metrics.imbalance == "logit_adjustment"
+    assert (adjusted.metrics.selected.metric, plain.metrics.selected.metric) == ("balanced_accuracy", "accuracy")
+    cards = [json.loads((one.run.bundle / "bundle.json").read_text()) for one in (adjusted, plain)]
+    assert [card["predicts_for"] for card in cards] == ["equal", "training"]
+    shares = cards[0]["training_shares"]
+    data = adjusted.run.data()
+    assert shares["blue"] == pytest.approx(
+        sum(name.startswith("blue") for name in data.ids("train")) / len(data.ids("train"))
+    )
+    predictors = [headstart.load(one.run.bundle) for one in (adjusted, plain)]
+    given, expected = (one.predict(folder / "green" / "03.png").probabilities for one in predictors)
+    moved = {name: expected[name] / shares[name] for name in shares}
+    assert given["blue"] == pytest.approx(moved["blue"] / sum(moved.values()), rel=1e-3)
+
+
+def test_classes_of_about_one_size_give_the_bits_of_no_method(tmp_path: Path):
+    folder = uneven_folder(tmp_path / "photos", few=12)
+    bundles = []
+    for way in ("auto", "none"):
+        run = train(options(folder, imbalance=way), out=tmp_path / way).run
+        assert Plan.read(run.folder / "plan.resolved.yaml").imbalance == "none"
+        bundles.append((run.bundle / "model.safetensors").read_bytes())
+    assert bundles[0] == bundles[1]
