@@ -1,9 +1,10 @@
 """Ways to balance classes of unequal size: balanced accuracy and what it costs, with a class thinned to a twentieth.
 
-    HEADSTART_DATA=FOLDER python benchmarks/imbalance.py [--parts whole fits] [--seeds 1 2 3] [--strategies ...]
+    HEADSTART_DATA=FOLDER python benchmarks/imbalance.py [--parts whole tuned fits] [--seeds 1 2 3] [--strategies ...]
 
 - whole: `headstart train` on chest_xray with one class thinned to 5 % in training, each way of `--imbalance`. A seed
   divides the images anew, by patient, and is the seed of the training.
+- tuned: the same on CIFAR-10 with sizes that fall exponentially to 1:20, where tuning is selected.
 - fits: the linear probe alone on features of rsscn7 and CIFAR-10, with one class thinned or sizes that fall
   exponentially to 1:100.
 
@@ -42,6 +43,9 @@ TUNED = ("pneumonia",)
 WAYS = ("none", "logit_adjustment", "class_weight", "balanced_sampling")
 THINNED, TEST_SHARE = 0.05, 0.3
 GROUP = r"/(\d{8}(?=_)|[^/]{1,20})[^/]*$"
+MEDICAL = ("--domain", "medical", "--group", GROUP)
+FALLING, TESTED = (200, 10), 100
+"""Training images of the largest and of the smallest class of CIFAR-10, and test images of every class."""
 SETS = {"rsscn7": (150, 50), "cifar10": (500, 200)}
 """Training images of the largest class, and test images of every class."""
 RATIOS = (3, 5, 10, 20, 100)
@@ -62,24 +66,52 @@ def thinned_folder(rare: str, seed: int) -> Path:
     return folder
 
 
-def measure_whole(kept: Kept, seeds: Sequence[int], strategies: Sequence[str]) -> None:
+def measure_whole(kept: Kept, seeds: Sequence[int], strategies: Sequence[str], ways: Sequence[str]) -> None:
     """One training for each way, class, seed and strategy."""
     for strategy in strategies:
         for rare in CLASSES if strategy == "feature_extraction" else TUNED:
             for seed in seeds:
-                for way in WAYS:
+                for way in ways:
                     what = {"part": "whole", "strategy": strategy, "rare": rare, "seed": seed, "way": way}
                     if not kept.has(**what):
                         kept.add({**what, **_trained(thinned_folder(rare, seed), strategy, way, seed)})
 
 
-def _trained(folder: Path, strategy: str, way: str, seed: int) -> Row:
+def falling_folder(seed: int) -> Path:
+    """CIFAR-10 whose classes fall exponentially from 200 to 10 training images, in random order; made once."""
+    folder = BUILD / "sets" / f"cifar10-falling-{seed}"
+    if not folder.is_dir():
+        rng = np.random.default_rng(seed)
+        with tarfile.open(Path(os.environ["HEADSTART_DATA"]) / "cifar10.tar") as archive:
+            by_class: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
+            for name in sorted(member.name for member in archive.getmembers() if member.isfile()):
+                side, label, _ = name.split("/")[-3:]
+                by_class[label][side].append(name)
+            sides: dict[str, list[str]] = {"train": [], "val": []}
+            for place, label in enumerate(rng.permutation(sorted(by_class))):
+                count = round(FALLING[0] * (FALLING[1] / FALLING[0]) ** (place / (len(by_class) - 1)))
+                sides["train"] += list(rng.permutation(by_class[label]["train"])[:count])
+                sides["val"] += list(rng.permutation(by_class[label]["test"])[:TESTED])
+            unpack(archive, sides, folder)
+    return folder
+
+
+def measure_tuned(kept: Kept, seeds: Sequence[int], ways: Sequence[str]) -> None:
+    """The default strategy on CIFAR-10."""
+    for seed in seeds:
+        for way in ways:
+            what = {"part": "tuned", "seed": seed, "way": way}
+            if not kept.has(**what):
+                kept.add({**what, **_trained(falling_folder(seed), "progressive", way, seed, ())})
+
+
+def _trained(folder: Path, strategy: str, way: str, seed: int, more: Sequence[str] = MEDICAL) -> Row:
     import pyarrow.parquet as pq
 
     with tempfile.TemporaryDirectory() as aside:
         out = Path(aside) / "run"
-        options = ["--strategy", strategy, "--imbalance", way, "--seed", str(seed), "--domain", "medical"]
-        command = ["-m", "headstart", "train", str(folder), "--group", GROUP, *options, "--out", str(out), "--json"]
+        options = ["--strategy", strategy, "--imbalance", way, "--seed", str(seed), *more]
+        command = ["-m", "headstart", "train", str(folder), *options, "--out", str(out), "--json"]
         found, seconds = in_new_process(command)
         predicted = pq.read_table(out / "predictions.parquet", columns=["image", "predicted"]).to_pydict()
     test = found["test"]
@@ -242,6 +274,28 @@ def whole_table(rows: Sequence[Row]) -> list[str]:
     return lines
 
 
+def tuned_table(rows: Sequence[Row]) -> list[str]:
+    """Lines of the table of tuned networks."""
+    ways: dict[str, list[Row]] = defaultdict(list)
+    for row in rows:
+        ways[row["way"]].append(row)
+    lines = [
+        "| way | seeds | selected | balanced accuracy by seed | mean | macro F1 | lowest recall | log loss |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for way, found in ways.items():
+        by_seed = ", ".join(
+            f"{row['balanced_accuracy']:.3f} ({row['interval'][0]:.2f}-{row['interval'][1]:.2f})" for row in found
+        )
+        selected = ", ".join(dict.fromkeys(row["selected"] for row in found))
+        lowest = fmean(min(row["recall"].values()) for row in found)
+        lines.append(
+            f"| {way} | {len(found)} | {selected} | {by_seed} | {_mean(found, 'balanced_accuracy')} | "
+            f"{_mean(found, 'macro_f1')} | {lowest:.3f} | {_mean(found, 'log_loss')} |"
+        )
+    return lines
+
+
 def fits_table(rows: Sequence[Row]) -> list[str]:
     """Lines of the table of fits: differences against none in points."""
     lines = [
@@ -273,7 +327,7 @@ def _mean(rows: Sequence[Row], figure: str) -> str:
 def section(kept: Kept) -> str:
     """The section of docs/benchmarks.md."""
     rows = kept.rows()
-    whole, fits = ([row for row in rows if row["part"] == part] for part in ("whole", "fits"))
+    whole, tuned, fits = ([row for row in rows if row["part"] == part] for part in ("whole", "tuned", "fits"))
     parts = [
         "## Imbalance",
         "`python benchmarks/imbalance.py`. chest_xray with one class thinned to 5 % of its training images; the test "
@@ -281,6 +335,9 @@ def section(kept: Kept) -> str:
         "and is the seed of the training. `none` selects by accuracy, the others by balanced accuracy, as each does by "
         "default. Brackets behind a seed: its own 95 % interval; differences in points, over patients.",
         "\n".join(whole_table(whole)),
+        "CIFAR-10 with sizes that fall exponentially from 200 to 10 training images, 100 test images of every class; "
+        "the default strategy tunes every layer here.",
+        "\n".join(tuned_table(tuned)),
         "The linear probe alone, three seeds, on features of images with as many test images of every class. Accuracy "
         "and log loss are for classes in their shares of the training images; differences in points, mean and range "
         "over seeds.",
@@ -293,13 +350,16 @@ def section(kept: Kept) -> str:
 def main() -> None:
     """Measure what is missing, and write the section."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--parts", nargs="*", default=["whole", "fits"], choices=["whole", "fits"])
+    parser.add_argument("--parts", nargs="*", default=["whole", "tuned", "fits"], choices=["whole", "tuned", "fits"])
     parser.add_argument("--seeds", nargs="+", type=int, default=[1, 2, 3])
     parser.add_argument("--strategies", nargs="+", default=["feature_extraction", "progressive"])
+    parser.add_argument("--ways", nargs="+", default=list(WAYS), choices=WAYS)
     asked = parser.parse_args()
     kept = Kept(NAME)
     if "whole" in asked.parts:
-        measure_whole(kept, asked.seeds, asked.strategies)
+        measure_whole(kept, asked.seeds, asked.strategies, asked.ways)
+    if "tuned" in asked.parts:
+        measure_tuned(kept, asked.seeds, asked.ways)
     if "fits" in asked.parts:
         measure_fits(kept, asked.seeds)
     replace_section(NAME, section(kept))
