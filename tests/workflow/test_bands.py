@@ -14,6 +14,7 @@ import yaml
 from PIL import Image
 
 import headstart
+from headstart.apps.cli.check import check_text
 from headstart.data.sources.reading import open_source
 from headstart.engine.known.pretrained import torch_classifier
 from headstart.engine.prefix.inference import features_of
@@ -122,6 +123,13 @@ def test_check_finds_nothing_dark_in_reflectance(tiles: Path):
     found = headstart.check(tiles, progress="none", checks="files")
     assert not found.unreadable
     assert not {"nearly_black", "small_range"} & {finding.what for finding in found.findings}
+
+
+def test_check_says_what_belongs_together_in_satellite_images_unless_groups_are_named(tiles: Path):
+    found = headstart.check(tiles, progress="none")
+    assert found.to_dict()["domain"]["name"] == "satellite"
+    assert "domain satellite: keep together tiles of one scene or place: --group" in check_text(found, command=())
+    assert headstart.check(tiles, group=r"(\d)\.tif", progress="none").domain is None
 
 
 @pytest.mark.parametrize(

@@ -37,3 +37,7 @@ def test_a_missing_extra_is_said_and_the_rest_is_checked(make_folder: Callable, 
     assert found.features is not None
     assert found.features.images == 0
     assert 'pip install "headstart[train]"' in str(found.features.note)
+
+
+def test_photos_get_no_group_hint_of_a_domain(image_folder: Path):
+    assert check(CheckOptions(str(image_folder))).domain is None

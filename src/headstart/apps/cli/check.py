@@ -150,6 +150,8 @@ def check_text(result: CheckResult, *, command: Sequence[str]) -> str:
         lines.append(f"groups: {result.groups.groups} ({alone} without a group)")
     if result.features is not None:
         lines += feature_lines(result.features, result.images)
+    if result.domain is not None:
+        lines.append(f"domain {result.domain.name}: keep together {result.domain.group_hint}")
     for finding in result.findings:
         lines.append(f"{finding.level}: {visible_name(finding.evidence)}\n    -> {visible_name(finding.remedy)}")
     if not result.findings:

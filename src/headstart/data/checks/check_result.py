@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from headstart.amounts import count_text
@@ -41,6 +41,14 @@ class GroupCount:
 
 
 @dataclass(frozen=True, slots=True)
+class DomainNote:
+    """Domain that the images show, and which of them usually belong together there."""
+
+    name: str
+    group_hint: str
+
+
+@dataclass(frozen=True, slots=True)
 class FeatureNote:
     """How many images were compared by their features."""
 
@@ -73,6 +81,8 @@ class CheckResult:
     """What is suspicious, each with its level, its evidence and what to do about it; errors first."""
     groups: GroupCount | None = None
     """None where neither DATA nor an option names groups."""
+    domain: DomainNote | None = None
+    """None where none was recognised, or groups are named already."""
     features: FeatureNote | None = None
     """None where files and pixels alone were checked."""
     group_table: str | None = None
@@ -84,6 +94,7 @@ class CheckResult:
         """Plain values for JSON: what `headstart check --json` prints; without keys of what was not requested."""
         extra = {
             "groups": None if self.groups is None else self.groups.to_dict(),
+            "domain": None if self.domain is None else asdict(self.domain),
             "features": None if self.features is None else self.features.to_dict(),
             "group_table": self.group_table,
             "preview": self.preview,

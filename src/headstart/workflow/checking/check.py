@@ -8,7 +8,7 @@ from pathlib import Path
 
 from headstart.data.band_count import with_band_count
 from headstart.data.checks import image_checks
-from headstart.data.checks.check_result import CheckResult, FeatureNote, GroupCount, check_result
+from headstart.data.checks.check_result import CheckResult, DomainNote, FeatureNote, GroupCount, check_result
 from headstart.data.checks.image_checks import FileFacts
 from headstart.data.checks.near_findings import write_group_table
 from headstart.data.early_views import make_early_views
@@ -18,6 +18,7 @@ from headstart.data.splits import VAL_PREFIX, group_names, unmatched_count
 from headstart.errors import MissingExtraError
 from headstart.findings import Checks, by_level
 from headstart.input_spec import Decoding, InputSpec, Resize
+from headstart.knowledge.domains import DOMAINS
 from headstart.networks.cards.finding import find_model
 from headstart.plan.plan import DataPlan
 from headstart.plan.request import DEFAULT_MODEL, Request
@@ -25,7 +26,7 @@ from headstart.runs.progress import Progress, no_progress
 from headstart.workflow.checking.feature_findings import LEAST_COMPARED_IMAGES, find_in_features
 from headstart.workflow.checking.features import checked_features
 from headstart.workflow.images import joined_groups, read_watched, requested_input, sources_of
-from headstart.workflow.plans import domain_found, make_plan
+from headstart.workflow.plans import FoundDomain, domain_found, make_plan
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +71,8 @@ def check(options: CheckOptions, *, progress: Progress = no_progress) -> CheckRe
     dataset = _all_images(part)
     decoding = with_band_count(options.decoding, dataset.records, channels="auto")
     spec = replace(requested_input(request), decoding=decoding)
-    seen = None if options.checks == "files" else _input_of_training(request, dataset, spec)
+    domain = domain_found(request) if options.checks != "files" and _is_labelled(dataset) else None
+    seen = None if options.checks == "files" else _input_of_training(request, domain, spec)
     with make_early_views(seen):
         facts = read_watched(dataset.records, progress, decoding=decoding, near_duplicates="find")
         groups = group_names(facts.readable, part.group)
@@ -79,6 +81,8 @@ def check(options: CheckOptions, *, progress: Progress = no_progress) -> CheckRe
             counted = GroupCount(len(set(groups.values())), unmatched_count(facts.readable, groups))
             shared = image_checks.shared_group_findings(facts.readable, groups)
             found = replace(found, groups=counted, findings=(*shared, *found.findings))
+        else:
+            found = replace(found, domain=_domain_note(domain))
         joined = joined_groups(groups, facts)
         if seen is not None:
             found = _with_features(found, facts, joined, request, seen, progress)
@@ -98,12 +102,24 @@ def _all_images(part: DataPlan) -> Dataset:
     return replace(dataset, records=train + held.records, account=account)
 
 
-def _input_of_training(request: Request, dataset: Dataset, spec: InputSpec) -> InputSpec:
+def _is_labelled(dataset: Dataset) -> bool:
+    return any(record.label for record in dataset.records)
+
+
+def _input_of_training(request: Request, domain: FoundDomain | None, spec: InputSpec) -> InputSpec:
     """What the network sees of the images in a training, so that it finds the same features in the cache."""
-    if not any(record.label for record in dataset.records):
+    if domain is None:
         return spec
-    size = make_plan(request, domain_found(request)).input.size
+    size = make_plan(request, domain).input.size
     return spec if size == "auto" else replace(spec, size=size)
+
+
+def _domain_note(found: FoundDomain | None) -> DomainNote | None:
+    """What usually belongs together in the domain; nothing of photos, for which it would stand under every folder."""
+    if found is None or found.name in (None, "photo"):
+        return None
+    domain = DOMAINS[found.name]
+    return DomainNote(domain.name, domain.group_hint)
 
 
 def _with_features(
