@@ -13,10 +13,12 @@ from headstart.data.decoders.decoded import (
     chosen_bands,
     decoded_bands,
     decoded_integers,
+    library_faults,
     over_white,
     picture_of,
     upright,
 )
+from headstart.errors import MissingExtraError
 from headstart.input_spec import Decoding
 
 RNG = np.random.default_rng(0)
@@ -99,3 +101,22 @@ def test_sizes_are_limited_before_anything_is_unpacked():
     assert fault(check_size, 7, 100).kind is FaultKind.TOO_SMALL
     for size in ((LARGEST_PIXELS, 2, 1), (LARGEST_PIXELS // 8, 8, 4), (8, 8, 600)):
         assert fault(check_size, *size).kind is FaultKind.TOO_LARGE
+
+
+@pytest.mark.parametrize(
+    ("raised", "kind", "words"),
+    [
+        (KeyError("tag"), FaultKind.DAMAGED, r"broken or truncated \('tag'\)"),
+        (MissingExtraError("no pydicom"), FaultKind.NEEDS_PACKAGE, "a file needs a package: no pydicom"),
+        (UnreadableImageError("too dark", FaultKind.VALUES), FaultKind.VALUES, "too dark"),
+    ],
+)
+def test_what_a_library_raises_becomes_the_reason(raised: Exception, kind: FaultKind, words: str):
+    with pytest.raises(UnreadableImageError, match=words) as found, library_faults("a file needs a package"):
+        raise raised
+    assert found.value.kind is kind
+
+
+def test_no_memory_is_no_fault_of_the_file():
+    with pytest.raises(MemoryError), library_faults("a file"):
+        raise MemoryError

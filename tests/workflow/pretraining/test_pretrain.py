@@ -8,7 +8,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import tifffile
 import torch
 from safetensors.numpy import load_file
 from typer.testing import CliRunner
@@ -16,6 +18,7 @@ from typer.testing import CliRunner
 from headstart.apps.cli.main import app
 from headstart.errors import DataError, Interrupted, PlanError, RunError
 from headstart.networks.cards.finding import find_model
+from headstart.plan.plan import DataPlan
 from headstart.training.self_supervised import epochs as module
 from headstart.training.self_supervised.settings import PretrainSettings
 from headstart.training.stopping import StopRequest
@@ -26,7 +29,7 @@ pytest.importorskip("lightly", reason='pip install "headstart[pretrain]"')
 SMALL = replace(DEFAULTS, epochs=2, batch_size=4, lr=1e-3)
 
 
-def run(folder: Path, out: Path, settings: PretrainSettings = SMALL, **options: Any) -> PretrainResult:
+def run(folder: Path | DataPlan, out: Path, settings: PretrainSettings = SMALL, **options: Any) -> PretrainResult:
     return pretrain_backbone(folder, input_size=32, settings=settings, out=out, **options)
 
 
@@ -131,3 +134,15 @@ def test_labels_are_not_needed_and_the_command_says_what_comes_next(image_folder
     assert "trained on 16 images without labels (all epochs)" in done.output
     assert f"next: headstart probe DATA --model tf_efficientnet_lite0:file:{tmp_path}" in done.output
     assert torch.load(tmp_path / "out" / "checkpoint.pt", weights_only=True)["position"][0] == 1
+
+
+def test_bands_are_refused_with_the_way_out(tmp_path: Path):
+    (tmp_path / "tiles").mkdir()
+    for index in range(4):
+        values = np.full((40, 40, 5), index, np.uint16)
+        tifffile.imwrite(tmp_path / "tiles" / f"{index}.tif", values, photometric="minisblack", planarconfig="contig")
+    with pytest.raises(DataError, match=r"4 of 4 images .* 5 bands, .* choose by number, such as --bands 3,2,1"):
+        run(tmp_path / "tiles", tmp_path / "out")
+    with pytest.raises(PlanError, match=r"5,4,3,2,1 are 5 bands, and pretraining takes one or three"):
+        run(DataPlan(source=str(tmp_path / "tiles"), bands="5,4,3,2,1"), tmp_path / "out")
+    assert not (tmp_path / "out").exists()

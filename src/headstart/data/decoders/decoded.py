@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, TypeAlias
@@ -9,6 +11,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from headstart.errors import MissingExtraError
 from headstart.input_spec import MOST_BITS, Decoding
 
 Pixels: TypeAlias = npt.NDArray[np.uint8]
@@ -53,6 +56,26 @@ class UnreadableImageError(Exception):
     def __init__(self, reason: str, kind: FaultKind = FaultKind.DAMAGED) -> None:
         super().__init__(reason)
         self.kind = kind
+
+
+@contextmanager
+def library_faults(needs: str) -> Iterator[None]:
+    """Errors of a library that decodes become the reason why there are no pixels.
+
+    Args:
+        needs: Which files need a package, where it is missing.
+
+    Raises:
+        UnreadableImageError: for whatever the library raised.
+    """
+    try:
+        yield
+    except (UnreadableImageError, MemoryError):
+        raise
+    except MissingExtraError as error:
+        raise UnreadableImageError(f"{needs}: {error}", FaultKind.NEEDS_PACKAGE) from error
+    except Exception as error:  # bytes that nobody meant make libraries raise nearly anything
+        raise UnreadableImageError(f"broken or truncated ({error})") from error
 
 
 @dataclass(frozen=True, slots=True)

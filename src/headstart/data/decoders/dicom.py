@@ -25,8 +25,9 @@ from headstart.data.decoders.decoded import (
     chosen_bands,
     decoded_bands,
     decoded_integers,
+    library_faults,
 )
-from headstart.errors import MissingExtraError, require
+from headstart.errors import require
 from headstart.input_spec import Decoding
 
 _MARK_AT, _MARK = 128, b"DICM"
@@ -65,18 +66,12 @@ def decode_dicom(encoded: bytes, decoding: Decoding) -> Decoded:
     Raises:
         UnreadableImageError: as for every image; also for several frames, and where a package is missing.
     """
-    try:
+    with library_faults("a DICOM file, which needs a package"):
         dicom = _pydicom()
         _refuse_bomb(encoded)
         dataset = dicom.dcmread(io.BytesIO(encoded), force=True)
         _refuse(dataset)
         return _decoded(dataset, _stored(dataset), decoding)
-    except (UnreadableImageError, MemoryError):
-        raise
-    except MissingExtraError as error:
-        raise UnreadableImageError(f"a DICOM file, which needs a package: {error}", FaultKind.NEEDS_PACKAGE) from error
-    except Exception as error:  # bytes that nobody meant make pydicom raise nearly anything
-        raise UnreadableImageError(f"broken or truncated ({error})") from error
 
 
 def dicom_header(encoded: bytes) -> tuple[int, int, int] | None:

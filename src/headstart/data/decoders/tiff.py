@@ -26,6 +26,7 @@ from headstart.data.decoders.decoded import (
     check_size,
     chosen_bands,
     decoded_integers,
+    library_faults,
     over_white,
     upright,
 )
@@ -102,14 +103,8 @@ def decode_tiff(encoded: bytes, decoding: Decoding) -> Decoded:
     Raises:
         UnreadableImageError: as for every image; also where a package is missing.
     """
-    try:
+    with library_faults("a TIFF of this kind needs a package"):
         values, white, alpha, turn, further = _read(encoded, decoding)
-    except (UnreadableImageError, MemoryError):
-        raise
-    except MissingExtraError as error:
-        raise UnreadableImageError(f"a TIFF of this kind needs a package: {error}", FaultKind.NEEDS_PACKAGE) from error
-    except Exception as error:  # bytes that nobody meant make tifffile raise nearly anything
-        raise UnreadableImageError(f"broken or truncated ({error})") from error
     chosen = chosen_bands(values, decoding)
     if alpha is not None:
         top = 1 if chosen.dtype.kind == "f" else white

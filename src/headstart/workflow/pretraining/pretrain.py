@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from headstart.amounts import count_text
-from headstart.data.checks.image_checks import FileFacts
+from headstart.data.checks.image_checks import FileFacts, refuse_unusable
 from headstart.errors import DataError, Interrupted, ModelError, PlanError, RunError, require, require_installed
 from headstart.files import write_atomically
 from headstart.input_spec import InputSpec
@@ -188,8 +188,14 @@ def _refuse_settings(settings: PretrainSettings) -> None:
 
 
 def _read(part: DataPlan, progress: Progress) -> FileFacts:
+    if part.decoding.band_count is not None:
+        fault = f"data.bands: {part.bands} are {part.decoding.band_count} bands, and pretraining takes one or three"
+        raise PlanError([f"{fault}: --bands 3,2,1 reads three"], source="the data options")
     dataset, _ = sources_of(part, labels="optional")
-    return read_watched(dataset.records, progress, decoding=part.decoding)
+    facts = read_watched(dataset.records, progress, decoding=part.decoding)
+    if not facts.readable:
+        refuse_unusable(facts, source=part.source, strict=False)
+    return facts
 
 
 def _training(
