@@ -29,6 +29,7 @@ from headstart.knowledge.transfer import depth_of
 from headstart.networks.cards.finding import find_model
 from headstart.plan.plan import DataPlan
 from headstart.plan.request import DEFAULT_MODEL, Request
+from headstart.training.channels.adapting import AdaptedInput
 from headstart.workflow import probing
 from headstart.workflow.images import divided_by_name
 from headstart.workflow.probing import probe
@@ -131,7 +132,7 @@ def test_cached_rows_give_the_result_of_a_pass_through_the_network(
         (folder / "red" / f"0{number}.png").write_bytes(b"no image")
     options = {"limit": "6/class", "seed": 1, "group": r"/\d(\d)"}
     cached = probe(folder, **options)
-    monkeypatch.setattr(probing, "_cached_features", lambda *given: None)
+    monkeypatch.setattr(probing, "cached_by_depth", lambda *given: None)
     passed = probe(folder, **options)
     assert by_group(cached) == by_group(passed)
     assert cached.unreadable
@@ -175,7 +176,7 @@ def test_a_known_network_needs_no_torch(image_folder: Path, tmp_path: Path, monk
     monkeypatch.setenv("HEADSTART_HOME", str(tmp_path / "home"))
     found = probe(image_folder)
     choice = find_model(DEFAULT_MODEL)
-    rows = cached_depths(probing._classifier(choice), choice.card.input)
+    rows = cached_depths(probing._classifier(choice, AdaptedInput(choice.card.input)), choice.card.input)
     records = open_source(str(image_folder)).records[:8]
     make_known(rows.classifier, np.stack([read_view(record, rows.spec) for record in records]))
     words = [sys.executable, "-c", WITHOUT_TORCH, str(image_folder)]

@@ -14,7 +14,7 @@ from headstart.amounts import count_text
 from headstart.apps.cli.options import data_and_json
 from headstart.apps.cli.options import training as of
 from headstart.apps.cli.options.parsing import refuse_others
-from headstart.apps.cli.text.printing import NAME_WIDTH, next_line, show_record, view_text, visible_name
+from headstart.apps.cli.text.printing import NAME_WIDTH, next_line, show_record, view_text, visible_name, wrapped
 from headstart.findings import Checks
 
 if TYPE_CHECKING:
@@ -151,7 +151,7 @@ def check_text(result: CheckResult, *, command: Sequence[str]) -> str:
     if result.features is not None:
         lines += feature_lines(result.features, result.images)
     if result.domain is not None:
-        lines.append(f"domain {result.domain.name}: keep together {result.domain.group_hint}")
+        lines.append(wrapped(f"domain {result.domain.name}: keep together {result.domain.group_hint}", rest="    "))
     for finding in result.findings:
         lines.append(f"{finding.level}: {visible_name(finding.evidence)}\n    -> {visible_name(finding.remedy)}")
     if not result.findings:
