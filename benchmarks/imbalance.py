@@ -277,8 +277,10 @@ def whole_table(rows: Sequence[Row]) -> list[str]:
 def tuned_table(rows: Sequence[Row]) -> list[str]:
     """Lines of the table of tuned networks."""
     ways: dict[str, list[Row]] = defaultdict(list)
+    whole = [seed for seed in {row["seed"] for row in rows} if sum(row["seed"] == seed for row in rows) == len(WAYS)]
     for row in rows:
-        ways[row["way"]].append(row)
+        if row["seed"] in whole:  # means are compared, so of the same seeds
+            ways[row["way"]].append(row)
     lines = [
         "| way | seeds | selected | balanced accuracy by seed | mean | macro F1 | lowest recall | log loss |",
         "|---|---|---|---|---|---|---|---|",
