@@ -22,7 +22,7 @@ def telling(share: float, *, only: int | None = None) -> HeldOut:
     knows = RNG.random(600) < share
     guesses = RNG.integers(0, 3, 600)
     if only is not None:
-        named = np.where(LABELS == only, only, (only + 1 + RNG.integers(0, 2, 600)) % 3)
+        named = np.where(only == LABELS, only, (only + 1 + RNG.integers(0, 2, 600)) % 3)
         return HeldOut(LABELS, np.arange(600), np.eye(3)[np.where(knows, named, guesses)])
     return HeldOut(LABELS, np.arange(600), np.eye(3)[np.where(knows, LABELS, guesses)])
 

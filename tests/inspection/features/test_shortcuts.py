@@ -50,9 +50,7 @@ def test_another_quality_of_compression_is_named():
 
 
 def test_sizes_are_said_in_pixels():
-    first, *_ = find_shortcuts(
-        checked_noise(lambda pixels, label: encoded(pixels[:, :60] if label == "b" else pixels))
-    )
+    first, *_ = find_shortcuts(checked_noise(lambda pixels, label: encoded(pixels[:, :60] if label == "b" else pixels)))
     assert "60 x 64 pixels" in first.evidence
     assert "64 x 64 pixels" in first.evidence
 

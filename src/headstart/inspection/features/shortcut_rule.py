@@ -150,7 +150,17 @@ def told_classes(skills: PartSkills) -> list[ToldClass]:
         if part in skills.elsewhere:
             found += _places(part, skills, of_class, beyond, level)
         found += _contents(part, skills, of_class, beyond)
-    return sorted(found, key=lambda told: -told.skill.value)
+    return sorted(found, key=lambda told: (-round(told.skill.value, 1), _rank(told)))
+
+
+def _rank(told: ToldClass) -> int:
+    """Place among parts that tell equally well: the one that leaves the least doubt comes first."""
+    if told.part in TRACES:
+        return 1
+    if told.elsewhere is not None:
+        return 0
+    # A mark in the border makes the image brighter, and a brighter image has a brighter border.
+    return 2 if told.part in (ImagePart.COLOUR, ImagePart.COARSE) else 3
 
 
 def _traces(part: ImagePart, skills: PartSkills, of_class: list[Skill], beyond: list[int]) -> list[ToldClass]:

@@ -37,13 +37,13 @@ _REMEDIES = {
     ImagePart.SIZE: "bring all images to one size and shape before they are used (--resize squash hides neither)",
     ImagePart.FORMAT: "decode and save the images of all sources in one way, with one program and one quality",
     ImagePart.BYTES: "decode and save the images of all sources in one way, with one program and one quality",
-    ImagePart.BORDER: f"crop the border, {FRAME / VIEW_SIDE:.0%} on each side or more",
+    ImagePart.BORDER: f"crop the border, {100 * FRAME / VIEW_SIDE:.0f} % on each side or more",
     ImagePart.COLOUR: "bring the images of all sources to one brightness and colour, unless these are what the "
     "classes mean",
     ImagePart.COARSE: "crop all sources to the same part and bring them to one brightness, unless light and dark are "
     "what the classes mean",
 }
-_CORNER_REMEDY = f"crop or cover the corner, {CORNER / VIEW_SIDE:.0%} of the side"
+_CORNER_REMEDY = f"crop or cover the corner, {100 * CORNER / VIEW_SIDE:.0f} % of the side"
 
 
 def find_shortcuts(images: CheckedFeatures) -> list[Finding]:
@@ -138,7 +138,7 @@ def _in_words(part: ImagePart, small: SmallViews, rows: npt.NDArray[np.int64]) -
     if part is ImagePart.SIZE:
         ((width, height), count), *_ = Counter((trace.width, trace.height) for trace in traces).most_common(1)
         if 2 * count > len(traces):
-            return f"{count / len(traces):.0%} have {width} x {height} pixels"
+            return f"{100 * count / len(traces):.0f} % have {width} x {height} pixels"
         sides = np.median([(trace.width, trace.height) for trace in traces], axis=0)
         return f"median {sides[0]:.0f} x {sides[1]:.0f} pixels"
     if part is ImagePart.BYTES:
@@ -146,7 +146,7 @@ def _in_words(part: ImagePart, small: SmallViews, rows: npt.NDArray[np.int64]) -
     if part is ImagePart.FORMAT:
         named = (" ".join(filter(None, (trace.kind, trace.compression, trace.tags))) for trace in traces)
         (text, count), *_ = Counter(named).most_common(1)
-        return f"{count / len(traces):.0%} {text or 'without a header'}"
+        return f"{100 * count / len(traces):.0f} % {text or 'without a header'}"
     views = small.views_NSSC[rows]
     seen = frame_rows(views) if part is ImagePart.BORDER else square_rows(views, *CORNER_AT[part])
     return f"mean brightness {seen.mean():.0f} of 255"

@@ -10,6 +10,7 @@ from headstart.inspection.features.checked_features import CheckedFeatures
 from headstart.inspection.features.label_errors import find_label_errors
 from headstart.inspection.features.near_duplicates import find_altered_copies
 from headstart.inspection.features.outliers import find_outliers
+from headstart.inspection.features.shortcuts import find_shortcuts
 from headstart.runs.progress import Progress
 
 FeatureCheck: TypeAlias = Callable[[CheckedFeatures], Sequence[Finding]]
@@ -18,6 +19,7 @@ FEATURE_CHECKS: tuple[tuple[str, FeatureCheck], ...] = (
     ("label errors", find_label_errors),
     ("altered copies", find_altered_copies),
     ("outliers", find_outliers),
+    ("shortcuts", find_shortcuts),
 )
 """(name for the progress, check)."""
 LEAST_COMPARED_IMAGES = 20
