@@ -10,7 +10,7 @@ from headstart.inspection.features.shortcut_rule import (
     PartSkills,
     clearest,
     known_classes,
-    told_classes,
+    shortcuts_of,
 )
 
 RNG = np.random.default_rng(0)
@@ -30,31 +30,31 @@ def telling(share: float, *, only: int | None = None) -> HeldOut:
 def skills(whole: float = 0.9, elsewhere: float = 0.0, **told: HeldOut) -> PartSkills:
     parts = {part: told.get(part.name, telling(0)) for part in ImagePart}
     control = (telling(elsewhere), telling(0))
-    return PartSkills(parts, dict.fromkeys((*CORNERS, ImagePart.BORDER), control), telling(whole))
+    return PartSkills(parts, dict.fromkeys((*CORNERS, ImagePart.EDGE), control), telling(whole))
 
 
 def test_chance_is_no_shortcut():
-    assert told_classes(skills()) == []
+    assert shortcuts_of(skills()) == []
 
 
 @pytest.mark.parametrize("name", ["SIZE", "FORMAT"])
 def test_a_trace_is_named_for_half_of_the_skill_with_its_class(name):
-    (found,) = clearest(told_classes(skills(**{name: telling(0.6, only=2)})))
+    (found,) = clearest(shortcuts_of(skills(**{name: telling(0.6, only=2)})))
     assert (found.part, found.label) == (ImagePart[name], 2)
-    assert told_classes(skills(**{name: telling(0.25)})) == []
+    assert shortcuts_of(skills(**{name: telling(0.25)})) == []
 
 
 def test_a_content_is_named_only_where_it_tells_as_much_as_the_whole():
-    assert told_classes(skills(COLOUR=telling(0.6))) == []
-    (found,) = told_classes(skills(COLOUR=telling(0.89)))
+    assert shortcuts_of(skills(COLOUR=telling(0.6))) == []
+    (found,) = shortcuts_of(skills(COLOUR=telling(0.89)))
     assert (found.part, found.label) == (ImagePart.COLOUR, None)
 
 
 def test_a_place_is_named_for_its_lead_over_the_same_area_elsewhere():
-    (found,) = clearest(told_classes(skills(TOP_LEFT=telling(0.6, only=1))))
+    (found,) = clearest(shortcuts_of(skills(TOP_LEFT=telling(0.6, only=1))))
     assert (found.part, found.label) == (ImagePart.TOP_LEFT, 1)
     assert found.elsewhere == pytest.approx(0, abs=0.15)
-    assert told_classes(skills(elsewhere=0.6, BORDER=telling(0.6))) == []
+    assert shortcuts_of(skills(elsewhere=0.6, EDGE=telling(0.6))) == []
 
 
 def test_classes_of_few_groups_are_not_asked_for():

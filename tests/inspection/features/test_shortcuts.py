@@ -28,7 +28,7 @@ def test_images_without_a_mark_raise_nothing():
     ("mark", "part"),
     [
         (corner, "top right corner alone tells class"),
-        (border, "border alone tells class"),
+        (border, "edge alone tells class"),
         (lambda pixels: pixels[:, :60], "width and height alone tell class"),
         (lambda pixels: np.clip(pixels.astype(int) + 70, 0, 255).astype(np.uint8), "brightness and colour alone tell"),
     ],

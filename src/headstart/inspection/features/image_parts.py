@@ -1,4 +1,4 @@
-"""Parts of an image that should not tell its class by themselves, as rows of numbers: border, corners, colour, file."""
+"""Parts of an image that should not tell its class by themselves, as rows of numbers: edge, corners, colour, file."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ CORNER = 8
 _COARSE = 6
 _LEVELS = 16
 _MOST_VALUES = 24
-"""Values of a property that are told apart by name; the others are one."""
+"""Values of a property that have a column each; the others are one."""
 _RANGES = 8
 
 
 def frame_rows(views_NSSC: Views, *, inset: int = 0, width: int = FRAME) -> Floats:  # noqa: N803 - shapes
-    """(N, F) pixels of a frame, `inset` pixels inside the edge; along it two are one.
+    """(N, F) pixels of a frame, `inset` pixels inside; along it two are one.
 
     Args:
         views_NSSC: Views.
-        inset: Pixels of a view; 0 is the border.
+        inset: Pixels of a view; 0 is the outermost.
         width: Of the frame, pixels.
     """
     cut = views_NSSC[:, inset : VIEW_SIDE - inset, inset : VIEW_SIDE - inset].astype(np.float32)

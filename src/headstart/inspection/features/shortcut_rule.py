@@ -4,7 +4,7 @@ Three kinds of parts differ in how they could honestly know the class:
 
 - a **trace** of the file (sides, format, compression) knows nothing of what an image shows, so that telling half as
   well as the whole image is too much;
-- a **place** (the border, a corner) shows what the rest shows as well, so that it may not tell far better than the same
+- a **place** (the edge, a corner) shows what the rest shows as well, so that it may not tell far better than the same
   area elsewhere in the image;
 - a **content** (colour, coarse light and dark, bytes a pixel) may well belong to the class: sand is yellow. It is named
   where it tells the classes as well as the whole image does, because the network then needs nothing else.
@@ -15,7 +15,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TypeAlias
 
 import numpy as np
 
@@ -32,8 +31,8 @@ from headstart.inspection.features.image_parts import (
     size_rows,
     square_rows,
 )
+from headstart.inspection.features.part_skill import Skill, mean_skill, skill_above, skill_of
 from headstart.inspection.features.small_views import VIEW_SIDE, SmallViews
-from headstart.inspection.features.told_classes import Skill, mean_skill, skill_above, skill_of
 
 FALSE_ALARMS = 0.01
 """Chance that any part of any class is named where none tells more than chance."""
@@ -51,7 +50,7 @@ class ImagePart(StrEnum):
     SIZE = "width and height"
     FORMAT = "file format, compression and tags"
     BYTES = "size of the file"
-    BORDER = "border"
+    EDGE = "edge"
     TOP_LEFT = "top left corner"
     TOP_RIGHT = "top right corner"
     BOTTOM_LEFT = "bottom left corner"
@@ -67,11 +66,10 @@ CORNER_AT = dict(zip(CORNERS, ((0, 0), (0, _FAR), (_FAR, 0), (_FAR, _FAR)), stri
 """Corner -> row and column of its square in a view."""
 _INNER_AT = ((10, 10), (10, 30), (20, 20), (30, 10), (30, 30))
 _INNER_FRAMES = (6, 12)
-Told: TypeAlias = Callable[[Floats], HeldOut]
 
 
 @dataclass(frozen=True, slots=True)
-class ToldClass:
+class Shortcut:
     """A class that one part gives away."""
 
     part: ImagePart
@@ -110,18 +108,18 @@ def part_skills(
     """
     folds = grouped_folds(labels_N, groups_N)
 
-    def told(rows_NF: Floats) -> HeldOut:  # noqa: N803
+    def predict(rows_NF: Floats) -> HeldOut:  # noqa: N803
         return held_out_predictions(rows_NF, labels_N, groups_N, folds)
 
     views, traces = small.views_NSSC, small.traces
-    by_part = {part: told(rows(traces)) for part, rows in _OF_TRACES.items()}
-    by_part |= {part: told(square_rows(views, *at)) for part, at in CORNER_AT.items()}
-    by_part[ImagePart.BORDER] = told(frame_rows(views))
-    by_part[ImagePart.COLOUR], by_part[ImagePart.COARSE] = told(colour_rows(views)), told(coarse_rows(views))
-    inner = tuple(told(square_rows(views, *at)) for at in _INNER_AT)
-    frames = tuple(told(frame_rows(views, inset=inset)) for inset in _INNER_FRAMES)
+    by_part = {part: predict(rows(traces)) for part, rows in _OF_TRACES.items()}
+    by_part |= {part: predict(square_rows(views, *at)) for part, at in CORNER_AT.items()}
+    by_part[ImagePart.EDGE] = predict(frame_rows(views))
+    by_part[ImagePart.COLOUR], by_part[ImagePart.COARSE] = predict(colour_rows(views)), predict(coarse_rows(views))
+    inner = tuple(predict(square_rows(views, *at)) for at in _INNER_AT)
+    frames = tuple(predict(frame_rows(views, inset=inset)) for inset in _INNER_FRAMES)
     elsewhere = {part: (*inner, *(by_part[other] for other in CORNERS if other != part)) for part in CORNERS}
-    return PartSkills(by_part, {**elsewhere, ImagePart.BORDER: frames}, told(features_NF))
+    return PartSkills(by_part, {**elsewhere, ImagePart.EDGE: frames}, predict(features_NF))
 
 
 _OF_TRACES: dict[ImagePart, Callable[[tuple[FileTraces, ...]], Floats]] = {
@@ -131,7 +129,7 @@ _OF_TRACES: dict[ImagePart, Callable[[tuple[FileTraces, ...]], Floats]] = {
 }
 
 
-def told_classes(skills: PartSkills) -> list[ToldClass]:
+def shortcuts_of(skills: PartSkills) -> list[Shortcut]:
     """Classes that a part gives away, the clearest first.
 
     Args:
@@ -150,31 +148,31 @@ def told_classes(skills: PartSkills) -> list[ToldClass]:
         if part in skills.elsewhere:
             found += _places(part, skills, of_class, beyond, level)
         found += _contents(part, skills, of_class, beyond)
-    return sorted(found, key=lambda told: (-round(told.skill.value, 1), _rank(told)))
+    return sorted(found, key=lambda shortcut: (-round(shortcut.skill.value, 1), _rank(shortcut)))
 
 
-def _rank(told: ToldClass) -> int:
+def _rank(shortcut: Shortcut) -> int:
     """Place among parts that tell equally well: the one that leaves the least doubt comes first."""
-    if told.part in TRACES:
+    if shortcut.part in TRACES:
         return 1
-    if told.elsewhere is not None:
+    if shortcut.elsewhere is not None:
         return 0
-    # A mark in the border makes the image brighter, and a brighter image has a brighter border.
-    return 2 if told.part in (ImagePart.COLOUR, ImagePart.COARSE) else 3
+    # A mark in the edge makes the image brighter, and a brighter image has a brighter edge.
+    return 2 if shortcut.part in (ImagePart.COLOUR, ImagePart.COARSE) else 3
 
 
-def _traces(part: ImagePart, skills: PartSkills, of_class: list[Skill], beyond: list[int]) -> list[ToldClass]:
+def _traces(part: ImagePart, skills: PartSkills, of_class: list[Skill], beyond: list[int]) -> list[Shortcut]:
     found = []
     for label in beyond:
         whole = skill_of(skills.whole, label).value
         if of_class[label].value >= max(LEAST_TRACE, TRACE_SHARE * whole):
-            found.append(ToldClass(part, label, of_class[label], whole))
+            found.append(Shortcut(part, label, of_class[label], whole))
     return found
 
 
 def _places(
     part: ImagePart, skills: PartSkills, of_class: list[Skill], beyond: list[int], level: float
-) -> list[ToldClass]:
+) -> list[Shortcut]:
     found = []
     for label in beyond:
         # The best of the others, because a place may look at what an image shows there, such as the sky.
@@ -182,26 +180,26 @@ def _places(
         lead = min(leads, key=lambda each: each.value)
         if lead.value >= PLACE_LEAD and lead.chance < level:
             value, whole = of_class[label].value, skill_of(skills.whole, label).value
-            found.append(ToldClass(part, label, of_class[label], whole, value - lead.value))
+            found.append(Shortcut(part, label, of_class[label], whole, value - lead.value))
     return found
 
 
-def _contents(part: ImagePart, skills: PartSkills, of_class: list[Skill], beyond: list[int]) -> list[ToldClass]:
+def _contents(part: ImagePart, skills: PartSkills, of_class: list[Skill], beyond: list[int]) -> list[Shortcut]:
     """Of all classes together: a single one may well have its colour."""
     value, whole = mean_skill(skills.by_part[part]), mean_skill(skills.whole)
     if not beyond or value < max(LEAST_CONTENT, CONTENT_SHARE * whole):
         return []
-    return [ToldClass(part, None, Skill(value, min(of_class[label].chance for label in beyond)), whole)]
+    return [Shortcut(part, None, Skill(value, min(of_class[label].chance for label in beyond)), whole)]
 
 
-def clearest(told: list[ToldClass]) -> list[ToldClass]:
+def clearest(shortcut: list[Shortcut]) -> list[Shortcut]:
     """One of each part, the clearest first.
 
     Args:
-        told: Clearest first.
+        shortcut: Clearest first.
     """
-    first: dict[ImagePart, ToldClass] = {}
-    for each in told:
+    first: dict[ImagePart, Shortcut] = {}
+    for each in shortcut:
         first.setdefault(each.part, each)
     return list(first.values())
 

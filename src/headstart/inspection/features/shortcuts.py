@@ -1,4 +1,4 @@
-"""Findings about acquisition shortcuts: the class can be told from the border, the colour or the file alone.
+"""Findings about acquisition shortcuts: the class follows from the edge, the colour or the file alone.
 
 Classes that were collected in different places differ in more than what they show. A network learns what tells them
 apart most easily, and its test figure, measured on images of the same places, does not show it.
@@ -22,11 +22,11 @@ from headstart.inspection.features.shortcut_rule import (
     CORNER_AT,
     ImagePart,
     PartSkills,
-    ToldClass,
+    Shortcut,
     clearest,
     known_classes,
     part_skills,
-    told_classes,
+    shortcuts_of,
 )
 from headstart.inspection.features.small_views import VIEW_SIDE, SmallViews, read_small_views
 
@@ -37,7 +37,7 @@ _REMEDIES = {
     ImagePart.SIZE: "bring all images to one size and shape before they are used (--resize squash hides neither)",
     ImagePart.FORMAT: "decode and save the images of all sources in one way, with one program and one quality",
     ImagePart.BYTES: "decode and save the images of all sources in one way, with one program and one quality",
-    ImagePart.BORDER: f"crop the border, {100 * FRAME / VIEW_SIDE:.0f} % on each side or more",
+    ImagePart.EDGE: f"crop the edge, {100 * FRAME / VIEW_SIDE:.0f} % on each side or more",
     ImagePart.COLOUR: "bring the images of all sources to one brightness and colour, unless these are what the "
     "classes mean",
     ImagePart.COARSE: "crop all sources to the same part and bring them to one brightness, unless light and dark are "
@@ -66,25 +66,27 @@ def find_shortcuts(images: CheckedFeatures) -> list[Finding]:
     skills = part_skills(images.features[rows], small, labels, images.group_numbers[rows])
     classes = [images.classes[name] for name in names]
     ids = [record.id for record in records]
-    return [_finding(told, skills, small, classes, ids) for told in clearest(told_classes(skills))[:_MOST_PARTS]]
+    return [
+        _finding(shortcut, skills, small, classes, ids) for shortcut in clearest(shortcuts_of(skills))[:_MOST_PARTS]
+    ]
 
 
 def _finding(
-    told: ToldClass, skills: PartSkills, small: SmallViews, classes: Sequence[str], ids: Sequence[str]
+    shortcut: Shortcut, skills: PartSkills, small: SmallViews, classes: Sequence[str], ids: Sequence[str]
 ) -> Finding:
-    predictions = skills.by_part[told.part]
+    predictions = skills.by_part[shortcut.part]
     hits = predictions.predicted_N == predictions.labels_N
-    if told.label is None:
+    if shortcut.label is None:
         evidence = (
-            f"the {told.part} alone {_tells(told.part)} the classes about as well as the whole image: balanced "
+            f"the {shortcut.part} alone {_tells(shortcut.part)} the classes about as well as the whole image: balanced "
             f"accuracy {_accuracy(predictions)} against {skills.whole.balanced_accuracy:.2f}"
         )
     else:
-        inside = predictions.labels_N == told.label
+        inside = predictions.labels_N == shortcut.label
         hits &= inside
-        evidence = f"{_of_class(told, skills, classes)}{_difference(told.part, small, inside)}"
+        evidence = f"{_of_class(shortcut, skills, classes)}{_difference(shortcut.part, small, inside)}"
     remedy = (
-        f"{_REMEDIES.get(told.part, _CORNER_REMEDY)}; a network may learn this instead of what the images show: take "
+        f"{_REMEDIES.get(shortcut.part, _CORNER_REMEDY)}; a network may learn this instead of what the images show: take "
         "each class from every source, or test on a source that was not trained on"
     )
     return Finding("warning", SHORTCUT, evidence, remedy, (tuple(np.asarray(ids)[hits].tolist()),))
@@ -99,14 +101,17 @@ def _accuracy(predictions: HeldOut) -> str:
     return f"{predictions.balanced_accuracy:.2f} (95 % interval {low:.2f}..{high:.2f})"
 
 
-def _of_class(told: ToldClass, skills: PartSkills, classes: Sequence[str]) -> str:
+def _of_class(shortcut: Shortcut, skills: PartSkills, classes: Sequence[str]) -> str:
     """`width and height alone tell class a from the others: balanced accuracy ...`."""
-    assert told.label is not None
-    one, whole = one_against_others(skills.by_part[told.part], told.label), one_against_others(skills.whole, told.label)
-    others = f"class {classes[1 - told.label]}" if len(classes) == 2 else "the others"
-    elsewhere = "" if told.elsewhere is None else f", the same area elsewhere {(1 + told.elsewhere) / 2:.2f}"
+    assert shortcut.label is not None
+    one, whole = (
+        one_against_others(skills.by_part[shortcut.part], shortcut.label),
+        one_against_others(skills.whole, shortcut.label),
+    )
+    others = f"class {classes[1 - shortcut.label]}" if len(classes) == 2 else "the others"
+    elsewhere = "" if shortcut.elsewhere is None else f", the same area elsewhere {(1 + shortcut.elsewhere) / 2:.2f}"
     return (
-        f"the {told.part} alone {_tells(told.part)} class {classes[told.label]} from {others}: balanced accuracy "
+        f"the {shortcut.part} alone {_tells(shortcut.part)} class {classes[shortcut.label]} from {others}: balanced accuracy "
         f"{_accuracy(one)}, the whole image {whole.balanced_accuracy:.2f}{elsewhere}"
     )
 
@@ -148,5 +153,5 @@ def _in_words(part: ImagePart, small: SmallViews, rows: npt.NDArray[np.int64]) -
         (text, count), *_ = Counter(named).most_common(1)
         return f"{100 * count / len(traces):.0f} % {text or 'without a header'}"
     views = small.views_NSSC[rows]
-    seen = frame_rows(views) if part is ImagePart.BORDER else square_rows(views, *CORNER_AT[part])
+    seen = frame_rows(views) if part is ImagePart.EDGE else square_rows(views, *CORNER_AT[part])
     return f"mean brightness {seen.mean():.0f} of 255"

@@ -39,7 +39,7 @@ class SmallViews:
 
 def small_view(pixels: Pixels) -> Views:
     """(S, S, 3) means of an RGB image (H, W, 3)."""
-    # BOX averages whole pixels, so that a mark at the border does not ring into the image.
+    # BOX averages whole pixels, so that a mark at the edge does not ring into the image.
     small = Image.fromarray(pixels).resize((VIEW_SIDE, VIEW_SIDE), Image.Resampling.BOX)
     return np.asarray(small, np.uint8)
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from headstart.inspection.features.held_out import HeldOut
-from headstart.inspection.features.told_classes import mean_skill, skill_above, skill_of
+from headstart.inspection.features.part_skill import mean_skill, skill_above, skill_of
 
 
 def predictions(labels, predicted, groups=None) -> HeldOut:
