@@ -66,27 +66,25 @@ def find_shortcuts(images: CheckedFeatures) -> list[Finding]:
     skills = part_skills(images.features[rows], small, labels, images.group_numbers[rows])
     classes = [images.classes[name] for name in names]
     ids = [record.id for record in records]
-    return [
-        _finding(shortcut, skills, small, classes, ids) for shortcut in clearest(shortcuts_of(skills))[:_MOST_PARTS]
-    ]
+    return [_finding(one, skills, small, classes, ids) for one in clearest(shortcuts_of(skills))[:_MOST_PARTS]]
 
 
 def _finding(
-    shortcut: Shortcut, skills: PartSkills, small: SmallViews, classes: Sequence[str], ids: Sequence[str]
+    one: Shortcut, skills: PartSkills, small: SmallViews, classes: Sequence[str], ids: Sequence[str]
 ) -> Finding:
-    predictions = skills.by_part[shortcut.part]
+    predictions = skills.by_part[one.part]
     hits = predictions.predicted_N == predictions.labels_N
-    if shortcut.label is None:
+    if one.label is None:
         evidence = (
-            f"the {shortcut.part} alone {_tells(shortcut.part)} the classes about as well as the whole image: balanced "
+            f"the {one.part} alone {_tells(one.part)} the classes about as well as the whole image: balanced "
             f"accuracy {_accuracy(predictions)} against {skills.whole.balanced_accuracy:.2f}"
         )
     else:
-        inside = predictions.labels_N == shortcut.label
+        inside = predictions.labels_N == one.label
         hits &= inside
-        evidence = f"{_of_class(shortcut, skills, classes)}{_difference(shortcut.part, small, inside)}"
+        evidence = f"{_of_class(one, skills, classes)}{_difference(one.part, small, inside)}"
     remedy = (
-        f"{_REMEDIES.get(shortcut.part, _CORNER_REMEDY)}; a network may learn this instead of what the images show: take "
+        f"{_REMEDIES.get(one.part, _CORNER_REMEDY)}; a network may learn this instead of what the images show: take "
         "each class from every source, or test on a source that was not trained on"
     )
     return Finding("warning", SHORTCUT, evidence, remedy, (tuple(np.asarray(ids)[hits].tolist()),))
@@ -101,18 +99,16 @@ def _accuracy(predictions: HeldOut) -> str:
     return f"{predictions.balanced_accuracy:.2f} (95 % interval {low:.2f}..{high:.2f})"
 
 
-def _of_class(shortcut: Shortcut, skills: PartSkills, classes: Sequence[str]) -> str:
+def _of_class(one: Shortcut, skills: PartSkills, classes: Sequence[str]) -> str:
     """`width and height alone tell class a from the others: balanced accuracy ...`."""
-    assert shortcut.label is not None
-    one, whole = (
-        one_against_others(skills.by_part[shortcut.part], shortcut.label),
-        one_against_others(skills.whole, shortcut.label),
-    )
-    others = f"class {classes[1 - shortcut.label]}" if len(classes) == 2 else "the others"
-    elsewhere = "" if shortcut.elsewhere is None else f", the same area elsewhere {(1 + shortcut.elsewhere) / 2:.2f}"
+    assert one.label is not None
+    alone = one_against_others(skills.by_part[one.part], one.label)
+    whole = one_against_others(skills.whole, one.label)
+    others = f"class {classes[1 - one.label]}" if len(classes) == 2 else "the others"
+    elsewhere = "" if one.elsewhere is None else f", the same area elsewhere {(1 + one.elsewhere) / 2:.2f}"
     return (
-        f"the {shortcut.part} alone {_tells(shortcut.part)} class {classes[shortcut.label]} from {others}: balanced accuracy "
-        f"{_accuracy(one)}, the whole image {whole.balanced_accuracy:.2f}{elsewhere}"
+        f"the {one.part} alone {_tells(one.part)} class {classes[one.label]} from {others}: balanced accuracy "
+        f"{_accuracy(alone)}, the whole image {whole.balanced_accuracy:.2f}{elsewhere}"
     )
 
 
