@@ -7,7 +7,9 @@ from typing import TypeAlias
 
 from headstart.findings import Finding
 from headstart.inspection.features.checked_features import CheckedFeatures
+from headstart.inspection.features.drift import find_drift
 from headstart.inspection.features.label_errors import find_label_errors
+from headstart.inspection.features.leak import find_leaks
 from headstart.inspection.features.near_duplicates import find_altered_copies
 from headstart.inspection.features.outliers import find_outliers
 from headstart.inspection.features.shortcuts import find_shortcuts
@@ -19,7 +21,9 @@ FEATURE_CHECKS: tuple[tuple[str, FeatureCheck], ...] = (
     ("label errors", find_label_errors),
     ("altered copies", find_altered_copies),
     ("outliers", find_outliers),
+    ("drift between splits", find_drift),
     ("shortcuts", find_shortcuts),
+    ("leaking splits", find_leaks),
 )
 """(name for the progress, check)."""
 LEAST_COMPARED_IMAGES = 20
