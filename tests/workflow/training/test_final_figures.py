@@ -34,6 +34,7 @@ def test_a_test_folder_of_another_kind_is_the_first_thing_said(make_folder: Call
     gap, sure, untested = metrics.findings
     assert "40 images of 40 groups, test) is" in gap.evidence
     assert "out of fold in train" in gap.evidence
+    assert "features show no cause" in gap.evidence, "the images are alike; only their labels are exchanged"
     assert "on 40 images of 40 groups (test)" in sure.evidence
     assert "on 42 images of 42 groups (validation)" in sure.evidence
     assert "1 of 3 classes has no test images: red" in untested.evidence

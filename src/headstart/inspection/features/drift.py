@@ -7,14 +7,14 @@ from collections.abc import Sequence
 import numpy as np
 
 from headstart.arrays import Labels
-from headstart.findings import Finding
+from headstart.findings import Finding, Level
 from headstart.inspection.features.checked_features import CheckedFeatures
 from headstart.inspection.features.split_drift import Sides, SplitAuroc, SplitDrift, split_drift
 from headstart.measures.intervals import unpaired_difference_interval
 
 DRIFT, CLASS_SHARES = "drift", "class_shares"
 """Kinds of the findings."""
-FALSE_ALARMS = 0.05
+FALSE_DRIFT_SHARE = 0.05
 """Chance that any split is said to differ where all are alike."""
 LARGE_DRIFT = 0.7
 """Area under the ROC curve from which drift is a warning: less is common between places and seasons."""
@@ -49,7 +49,7 @@ def _about_split(images: CheckedFeatures, name: str, *, compared: int) -> list[F
         return []
     found = _class_shares(labels, is_second, groups, images.classes, name, compared) if images.has_labels else []
     drift = split_drift(images.features[rows], labels, is_second, groups)
-    if drift is None or drift.overall.chance >= FALSE_ALARMS / compared:
+    if drift is None or drift.overall.chance >= FALSE_DRIFT_SHARE / compared:
         return found
     ids = [images.records[row].id for row in rows[is_second]]
     return [_drift_finding(drift, name, ids, is_second, images.classes if images.has_labels else ()), *found]
@@ -65,7 +65,7 @@ def _drift_finding(
     )
     # Those that look least like the training images come first.
     order = np.argsort(-drift.scores_N[is_second], kind="stable")[:_MOST_IMAGES]
-    level = "warning" if overall.auroc >= LARGE_DRIFT else "info"
+    level: Level = "warning" if overall.auroc >= LARGE_DRIFT else "info"
     remedy = (
         f"if {name} is from another camera, place or time, its figure says how well the classifier travels; for the "
         "figure at home, hold out a part of train; to travel better, train on some images of that kind too"
@@ -88,7 +88,7 @@ def classes_text(drift: SplitDrift, classes: Sequence[str]) -> str:
     """
     if len(classes) < 2:
         return ""
-    level = FALSE_ALARMS / max(1, len(drift.by_class))
+    level = FALSE_DRIFT_SHARE / max(1, len(drift.by_class))
     beyond = {label: found for label, found in drift.by_class.items() if found.chance < level}
     if not beyond:
         return ""
@@ -100,7 +100,7 @@ def _class_shares(
     labels: Labels, is_second: Sides, groups: Labels, classes: Sequence[str], name: str, compared: int
 ) -> list[Finding]:
     """Finding about classes with another share in the split, which is no drift of the images."""
-    level = 1 - FALSE_ALARMS / (compared * len(classes))
+    level = 1 - FALSE_DRIFT_SHARE / (compared * len(classes))
     moved = []
     for label, of_class in enumerate(classes):
         sides = [(labels[side] == label, groups[side]) for side in (is_second, ~is_second)]

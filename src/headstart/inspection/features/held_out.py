@@ -12,7 +12,7 @@ from headstart.measures.intervals import share_interval
 from headstart.solvers.head_solver import head_problem
 from headstart.solvers.rows import MatrixRows
 
-FOLDS = 5
+FOLD_COUNT = 5
 _PENALTIES = (1e-3, 1e-2, 1e-1, 1.0, 10.0)
 
 
@@ -60,7 +60,7 @@ class HeldOut:
         return np.asarray(own / np.bincount(self.labels_N, weights=own)[self.labels_N])
 
 
-def grouped_folds(labels_N: Labels, groups_N: Labels, *, count: int = FOLDS, seed: int = 0) -> Labels:  # noqa: N803
+def grouped_folds(labels_N: Labels, groups_N: Labels, *, count: int = FOLD_COUNT, seed: int = 0) -> Labels:  # noqa: N803
     """Fold (N,) of each image, 0..count-1: whole groups, each class spread as evenly as the groups allow.
 
     Args:

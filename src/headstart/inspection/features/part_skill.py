@@ -52,14 +52,14 @@ def skill_above(predictions: HeldOut, other: HeldOut, label: int) -> Skill:
     wins = (predictions.predicted_N == label).astype(np.float64) - (other.predicted_N == label)
     value = float(signs @ wins)
     inside = predictions.labels_N == label
-    centre = np.where(inside, signs[inside] @ wins[inside], -(signs[~inside] @ wins[~inside]))
+    centre = np.where(inside, float(signs[inside] @ wins[inside]), -float(signs[~inside] @ wins[~inside]))
     return Skill(value, _tail(value, signs * (wins - centre), predictions.groups_N, inside))
 
 
 def mean_skill(predictions: HeldOut) -> float:
     """Skill of telling all classes: balanced accuracy, scaled so that chance is 0 and no mistake 1."""
     share = 1 / predictions.probabilities_NK.shape[1]
-    return (predictions.balanced_accuracy - share) / (1 - share)
+    return float((predictions.balanced_accuracy - share) / (1 - share))
 
 
 def _signs(labels_N: Labels, label: int) -> Doubles:  # noqa: N803 - shapes

@@ -34,7 +34,7 @@ from headstart.inspection.features.image_parts import (
 from headstart.inspection.features.part_skill import Skill, mean_skill, skill_above, skill_of
 from headstart.inspection.features.small_views import VIEW_SIDE, SmallViews
 
-FALSE_ALARMS = 0.01
+_FALSE_ALARMS = 0.01
 """Chance that any part of any class is named where none tells more than chance."""
 TRACE_SHARE, LEAST_TRACE = 0.5, 0.3
 """Of the skill of the whole image, and skill, from which a trace is named."""
@@ -137,7 +137,7 @@ def shortcuts_of(skills: PartSkills) -> list[Shortcut]:
     """
     labels = range(skills.whole.probabilities_NK.shape[1])
     # Every part is asked for every class, and each question has its share of the false alarms.
-    level = FALSE_ALARMS / (len(skills.by_part) * len(labels))
+    level = _FALSE_ALARMS / (len(skills.by_part) * len(labels))
     found = []
     for part, predictions in skills.by_part.items():
         of_class = [skill_of(predictions, label) for label in labels]

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from headstart.arrays import Labels
 from headstart.findings import Finding
 from headstart.inspection.features.checked_features import CheckedFeatures
-from headstart.inspection.features.held_out import FOLDS, HeldOut
+from headstart.inspection.features.held_out import FOLD_COUNT, HeldOut
 from headstart.inspection.features.image_parts import CORNER, FRAME, frame_rows, square_rows
 from headstart.inspection.features.shortcut_rule import (
     CORNER_AT,
@@ -57,7 +57,7 @@ def find_shortcuts(images: CheckedFeatures) -> list[Finding]:
     if not images.has_labels or len(images.classes) < 2:
         return []
     # Every class needs a group in each fold; what is said of smaller ones would be chance.
-    rows = known_classes(images.labels, images.group_numbers, least_groups=FOLDS)
+    rows = known_classes(images.labels, images.group_numbers, least_groups=FOLD_COUNT)
     names, labels = np.unique(images.labels[rows], return_inverse=True)
     if len(names) < 2:
         return []

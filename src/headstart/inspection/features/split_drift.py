@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from headstart.arrays import Doubles, Floats, Labels, Singles
-from headstart.inspection.features.held_out import FOLDS, grouped_folds
+from headstart.inspection.features.held_out import FOLD_COUNT, grouped_folds
 from headstart.inspection.features.left_out import standardised
 from headstart.measures.figures import Interval
 
@@ -65,7 +65,7 @@ def split_drift(
         groups_N: Group of each.
         permutations: Random divisions that say what is chance.
     """
-    if min(len(np.unique(groups_N[side])) for side in (~is_second_N, is_second_N)) < FOLDS:
+    if min(len(np.unique(groups_N[side])) for side in (~is_second_N, is_second_N)) < FOLD_COUNT:
         return None
     folds = grouped_folds(labels_N, groups_N)
     sides_NP = _divisions(labels_N, is_second_N, groups_N, permutations)  # noqa: N806
@@ -79,7 +79,7 @@ def split_drift(
     if overall is None:
         return None
     by_class = {label: found for label, cells in of_class.items() if (found := _auroc([cells], groups_N)) is not None}
-    return SplitDrift(overall, by_class, scores_NP[:, 0])
+    return SplitDrift(overall, by_class, scores_NP[:, 0].astype(np.float64))
 
 
 def _divisions(labels_N: Labels, is_second_N: Sides, groups_N: Labels, count: int) -> Sides:  # noqa: N803
@@ -108,10 +108,10 @@ def _held_out_scores(features_NF: Floats, labels_N: Labels, sides_NP: Sides, fol
     rows = standardised(_within(np.asarray(features_NF, np.float32), labels_N))
     targets = _within(sides_NP.astype(np.float32), labels_N)
     scores = np.empty(sides_NP.shape, np.float32)
-    products = [rows[folds_N == fold].T @ rows[folds_N == fold] for fold in range(FOLDS)]
+    products = [rows[folds_N == fold].T @ rows[folds_N == fold] for fold in range(FOLD_COUNT)]
     whole = np.sum(products, axis=0)
     diagonal = np.arange(rows.shape[1])
-    for fold in range(FOLDS):
+    for fold in range(FOLD_COUNT):
         train = folds_N != fold
         covariance = (whole - products[fold]).astype(np.float64) / train.sum()
         covariance[diagonal, diagonal] += _L2_PENALTY

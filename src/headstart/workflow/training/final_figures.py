@@ -25,7 +25,8 @@ from headstart.runs.folder import Run
 from headstart.runs.observers import Observer, measured_span
 from headstart.runs.run_metrics import FinalFigures, RunMetrics, RunWarning, SelectedCheckpoint, ValidationFigures
 from headstart.runs.warnings import DataFinding
-from headstart.workflow.images import CheckedData
+from headstart.workflow.images import CheckedData, view_of_probe
+from headstart.workflow.training.measured_causes import with_measured_causes
 
 if TYPE_CHECKING:
     from headstart.engine.costs.timing import TimingObserver
@@ -65,6 +66,7 @@ def final_figures(
     test = evaluated.sample("test", roles.test_source)
     validation = _validation(data, outcome)
     findings = _findings(data, outcome, evaluated, validation, test)
+    findings = with_measured_causes(findings, data, model=plan.model.name, spec=view_of_probe(plan))
     for finding in findings:
         observer.noted(DataFinding.of(finding))
     seconds = {f"phase {row.name}": row.seconds for row in outcome.phases}
