@@ -2,8 +2,8 @@
 
 The middle of one image is a template: mirrored or not, turned and rescaled in steps, it is sought in the other image at
 all places at once by normalised cross-correlation (Lewis 1995). From the best of these an affine map is fitted by
-Gauss-Newton steps (Lucas and Kanade 1981) at two larger sizes, so that what remains between two copies is less than a
-pixel. Fine structure is compared, not brightness.
+Gauss-Newton steps (Lucas and Kanade 1981) at larger and larger sizes, so that what remains between two copies is less
+than a pixel. Fine structure is compared, not brightness.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ SmallGrey: TypeAlias = npt.NDArray[np.uint8]
 Spectra: TypeAlias = npt.NDArray[np.complexfloating[Any, Any]]
 """(..., S, S / 2 + 1) of squares."""
 
-SMALL_SIDE = 128
+SMALL_SIDE = 256
 _COARSE_SIDE = 32
-_FITTED_SIDES = (64, 128)
-_LEAST_SIDE = 24
+_FITTED_SIDES = (64, 128, 256)
+_LEAST_SIDE = 48
 """Of the shorter side at SMALL_SIDE: a narrower strip has no structure to compare."""
 _MIDDLE = 0.7
 """Side of the template as a share of its image's: turned by 15 degrees it still lies inside."""
@@ -38,7 +38,9 @@ _SCALES = (0.6, 0.67, 0.75, 0.84, 0.92, 1.0, 1.1)
 _LEAST_COARSE = 0.4
 """Coarse matches below this are not fitted: copies reach 0.5."""
 _LEAST_FITTED = 0.55
-"""Matches at the first of the larger sizes below this are not fitted at the next."""
+"""Matches below this are not fitted at the next size."""
+_SURE_MATCH = 0.95
+"""Matches from here on need no larger size; forms with other words in them stay below."""
 _STEPS = 8
 _DAMPING = 1e-3
 _PLAIN_TURN = 2.5
@@ -90,7 +92,7 @@ class SlopedImage:
 
 @dataclass(frozen=True, slots=True)
 class FineStructure:
-    """Fine structure of one image at three sizes, and the templates of its middle at the smallest."""
+    """Fine structure of one image at several sizes, and the templates of its middle at the smallest."""
 
     coarse: Singles
     levels: tuple[SlopedImage, ...]
@@ -182,7 +184,7 @@ def _fitted_alignment(
     for level, target, larger in zip(one.levels, other.levels, _FITTED_SIDES, strict=True):
         centre, side = (centre + 0.5) * (larger / side) - 0.5, larger
         linear, centre, match = _fitted(level.image, target, linear, centre)
-        if match < _LEAST_FITTED:
+        if match < _LEAST_FITTED or match >= _SURE_MATCH:
             break
     longest, shortest = np.linalg.svd(linear, compute_uv=False)
     if longest > _MOST_SHEAR * shortest:

@@ -19,12 +19,12 @@ from headstart.findings import Finding, ImageGroups, groups_text
 from headstart.inspection.features.alignment import SMALL_SIDE, Alignment, FineStructure, align, small_grey, structure
 from headstart.inspection.features.checked_features import CheckedFeatures
 
-LEAST_ALTERED_MATCH = 0.7
-"""Of copies that are turned, rescaled or cropped; different photos, aerial tiles and X-rays reach 0.66."""
-LEAST_MIRRORED_MATCH = 0.8
-"""Of mirrored copies, which reach 0.97; pages that are nearly symmetric reach 0.67."""
-LEAST_PLAIN_MATCH = 0.88
-"""Of copies that lie on the original as they are: forms with other words in them reach 0.88."""
+LEAST_ALTERED_MATCH = 0.75
+"""Of copies that are turned, rescaled or cropped; different photos, aerial tiles and X-rays reach 0.66, forms 0.72."""
+LEAST_MIRRORED_MATCH = 0.92
+"""Of mirrored copies, which reach 0.98; mirrored forms reach 0.83."""
+LEAST_PLAIN_MATCH = 0.9
+"""Of copies that lie on the original as they are, most of which thumbnails find; forms with other words reach 0.87."""
 NEAREST = 3
 """Neighbours of each image that may be copies of it."""
 MOST_ALIGNED_PAIRS = 2000
@@ -63,7 +63,7 @@ def kind_of(alignment: Alignment) -> str:
     if alignment.placing.mirrored:
         return "mirrored"
     if alignment.is_plain:
-        return "changed in quality"
+        return "nearly equal"
     return "turned" if abs(alignment.placing.turn) >= TURNED_DEGREES else "cropped"
 
 

@@ -13,8 +13,10 @@ EXPECTED_BY_CHANCE = 0.5
 MOST_LISTED = 20
 NEIGHBOUR = 3
 """Distance to this neighbour: two foreign images of one kind do not hide each other."""
-SHRINKAGE = 0.1
-"""Share of the covariance that is replaced by the same variance in all directions."""
+SHRINKAGE = 0.8
+"""Share of the covariance that is replaced by the same variance in all directions.
+
+With less of it, two foreign images of one kind stretch it and hide each other."""
 _FEWEST = 50
 _SHOWN = 3
 _BLOCK_VALUES = 2**22
