@@ -28,9 +28,10 @@ LEAST_PLAIN_MATCH = 0.9
 NEAREST = 3
 """Neighbours of each image that may be copies of it."""
 MOST_ALIGNED_PAIRS = 2000
-MOST_WITHOUT_COPY = 250
+MOST_WITHOUT_COPY = 120
 """After so many pairs in turn without a copy the search ends: pairs come in the order of how they stand out."""
 TURNED_DEGREES = 2.5
+_STRUCTURES_HELD = 64
 _BLOCK_VALUES = 2**22
 _WARNING_SHARE = 0.01
 
@@ -109,6 +110,9 @@ def _altered(images: CheckedFeatures, known: Positions) -> list[tuple[tuple[int,
     def of(at: int) -> FineStructure | None:
         if at not in structures:
             read = read_image(images.records[at], at_least=SMALL_SIDE, decoding=images.decoding)
+            # A structure is some 2 MB; the pairs of one image lie near each other, so a few are enough.
+            if len(structures) >= _STRUCTURES_HELD:
+                structures.pop(next(iter(structures)))
             structures[at] = None if isinstance(read, ImageFault) else structure(small_grey(read.pixels))
         return structures[at]
 
