@@ -58,6 +58,9 @@ benchmarks: env $(PEERS) $(TRUNK)
 	$(PYTHON) benchmarks/multi_depth.py
 	$(PYTHON) benchmarks/ten_thousand.py
 	$(PYTHON) benchmarks/store_memory.py
+	$(PYTHON) benchmarks/imbalance.py
+	$(PYTHON) benchmarks/label_errors.py
+	$(PYTHON) benchmarks/duplicate_copies.py
 	$(PYTHON) benchmarks/stored_views.py
 	$(PYTHON) benchmarks/stored_views.py --cases head lite0 --sets cifar10 rsscn7 chest_xray --other-seeds 3
 	$(PYTHON) benchmarks/tuning_recipe.py --decisions --write
