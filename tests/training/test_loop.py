@@ -15,6 +15,7 @@ from conftest import Prepared, make_images
 from headstart.data.class_balance import class_balance
 from headstart.engine.prefix.inference import features_of
 from headstart.errors import FrozenMovedError, RunError
+from headstart.measures import selection
 from headstart.networks import backbone
 from headstart.networks.backbone import Classifier
 from headstart.plan.plan import Plan, Schedule
@@ -27,7 +28,6 @@ from headstart.training.checkpoint import load_state
 from headstart.training.learning_rates.param_groups import Entered
 from headstart.training.loop import fit
 from headstart.training.phase import PhaseTraining
-from headstart.training.probe import probe
 from headstart.training.stopping import StopRequest
 from headstart.training.training import Training
 from headstart.workflow.training.image_weights import image_weights
@@ -398,7 +398,7 @@ def test_the_selected_head_is_fitted_on_all_of_train(prepare: Callable):
 def test_patience_ends_a_phase_also_when_the_run_was_stopped_in_between(
     prepare: Callable, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(probe, "sharpened_log_losses", lambda probabilities, labels: np.ones(len(labels)))
+    monkeypatch.setattr(selection, "sharpened_log_losses", lambda probabilities, labels, weights: np.ones(len(labels)))
     for name, stop in (("straight", StopRequest()), ("stopped", StopAfter(13))):
         task = prepare(name, strategy="feature_extraction", head_solver="adam", epochs=30)
         task.plan = task.plan.changed(selection=task.plan.selection.model_copy(update={"patience": 2}))
