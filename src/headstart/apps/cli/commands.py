@@ -44,7 +44,7 @@ COMMANDS = {
     "plan": CommandEntry("plan", "Write the plan of a training without training."),
     "probe": CommandEntry("probe", "Measure how well each layer group separates your classes."),
     "report": CommandEntry("report", "Write a run or a comparison as one HTML page."),
-    "runs": CommandEntry("runs", "List runs, comparisons and pretrainings, or compare runs on the images they share."),
+    "runs": CommandEntry("runs", "List runs, or compare them on the images they share."),
     "shortlist": CommandEntry("shortlist", "Rank pretrained networks on your images without training."),
     "web": CommandEntry("web", "Explore strategies, transfer and networks in the browser."),
 }

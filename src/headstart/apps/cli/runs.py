@@ -67,7 +67,7 @@ def runs(
     ] = None,
     as_json: data_and_json.Json = False,
 ) -> None:
-    """List runs, comparisons and pretrainings, or compare runs on the images they share."""
+    """List runs, or compare them on the images they share."""
     from headstart.runs.finding import RunQuery
     from headstart.workflow.runs import compare_runs, find_runs
 
