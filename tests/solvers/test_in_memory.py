@@ -62,6 +62,23 @@ def test_the_solution_has_no_slope_left(seed: int, l2_penalty: float) -> None:
     assert np.abs(residual.mean(axis=0)).max() < 1e-3
 
 
+def test_a_weak_penalty_on_more_features_than_images_ends_where_scipy_ends() -> None:
+    from scipy.optimize import minimize
+
+    features, labels = blobs(60, 80, num_classes=4, spread=2.0)
+    head = solve_logistic(features, labels, 4, l2_penalty=1e-4)
+    z = (features - features.mean(0)) / features.std(0)
+
+    def objective(flat: npt.NDArray[np.float64]) -> float:
+        weight, bias = flat[:320].reshape(4, 80), flat[320:]
+        losses = -np.log(softmax(z @ weight.T + bias)[np.arange(60), labels])
+        return float(losses.mean() + 0.5e-4 * (weight**2).sum())
+
+    own = np.concatenate([(head.weight_KF * features.std(0)).ravel(), head.bias_K + head.weight_KF @ features.mean(0)])
+    further = minimize(objective, own, method="L-BFGS-B", options={"maxiter": 20, "ftol": 1e-15})
+    assert objective(own) < further.fun + 1e-7
+
+
 def test_the_head_does_not_depend_on_the_units_of_a_feature() -> None:
     features, labels = blobs()
     moved = features * np.array([1e3, 1, 1e-4, 5, 1, 1]) + np.array([0, 1e3, 0, 0, -7, 0])

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.optimize import minimize, rosen, rosen_der
 
-from headstart.solvers.lbfgs import minimise_together
+from headstart.solvers.lbfgs import DOUBLE_ROUNDING, minimise_together
 
 
 def quadratics(seed: int = 0, problems: int = 4, width: int = 12):
@@ -44,6 +44,21 @@ def test_a_curved_valley_ends_where_scipy_ends():
     found = minimise_together(evaluate, start, tolerance=1e-7, max_evaluations=500)
     expected = minimize(rosen, start[0], jac=rosen_der, method="L-BFGS-B", options={"gtol": 1e-9, "ftol": 1e-15})
     assert np.allclose(found.points_PV[0], expected.x, atol=1e-4)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_in_double_precision_it_ends_at_the_minimum_and_not_where_single_precision_would(seed: int) -> None:
+    """Values of 1e6: the rounding of single precision alone would let the loss rise by 0.1 at every step."""
+    evaluate, lowest, _ = quadratics(seed)
+
+    def raised(points, which):
+        values, slopes = evaluate(points, which)
+        return values + 1e6, slopes
+
+    settings = {"tolerance": 1e-6, "max_evaluations": 1000}
+    found = minimise_together(raised, np.zeros((4, 12)), rounding=DOUBLE_ROUNDING, **settings)
+    assert np.allclose(found.points_PV, lowest, atol=1e-5)
+    assert found.evaluations < 1000
 
 
 def test_together_and_alone_are_the_same_bits():

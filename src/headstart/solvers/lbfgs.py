@@ -1,7 +1,7 @@
 """L-BFGS on several convex problems at once: they are evaluated together, so that one pass over the data serves all.
 
 Liu & Nocedal 1989. The problems know nothing of each other; one that has converged is left out of later evaluations.
-For losses in single precision: a step that makes the loss no worse than rounding does is taken.
+A step that makes the loss no worse than rounding does is taken.
 """
 
 from __future__ import annotations
@@ -23,8 +23,10 @@ PAIRS = 10
 """Steps whose change of slope is remembered; each takes two vectors."""
 _SUFFICIENT = 1e-4
 """Share of the decrease that the slope promises which a step must bring (Armijo 1966)."""
-_ROUNDING = 1e-7
+SINGLE_ROUNDING = 1e-7
 """Relative error of a mean loss in single precision."""
+DOUBLE_ROUNDING = 1e-14
+"""The same in double precision."""
 _MOST_SHORTENED = 12
 
 
@@ -37,7 +39,14 @@ class Minima:
     """How many times the problems were evaluated together: passes over the data."""
 
 
-def minimise_together(evaluate: Evaluate, start_PV: Points, *, tolerance: float, max_evaluations: int) -> Minima:  # noqa: N803
+def minimise_together(
+    evaluate: Evaluate,
+    start_PV: Points,  # noqa: N803
+    *,
+    tolerance: float,
+    max_evaluations: int,
+    rounding: float = SINGLE_ROUNDING,
+) -> Minima:
     """The minima of P convex functions of V variables each.
 
     Args:
@@ -45,8 +54,9 @@ def minimise_together(evaluate: Evaluate, start_PV: Points, *, tolerance: float,
         start_PV: Where each begins; near its minimum saves evaluations.
         tolerance: Largest component of a gradient that counts as none.
         max_evaluations: Then the best points so far are returned.
+        rounding: Relative error of the values.
     """
-    descents = [_Descent(start.copy(), tolerance) for start in start_PV]
+    descents = [_Descent(start.copy(), tolerance, rounding) for start in start_PV]
     evaluations = 0
     while evaluations < max_evaluations:
         # Converged problems drop out of the batch, so a pass costs only what the unfinished ones need.
@@ -68,6 +78,7 @@ class _Descent:
     trial_V: Vector  # noqa: N815
     """The point to evaluate next."""
     tolerance: float
+    rounding: float
     has_converged: bool = False
     _point: Vector | None = None
     _value: float = 0.0
@@ -91,7 +102,7 @@ class _Descent:
             return
         # Armijo's condition plus a rounding allowance: in single precision the loss of a good step near the minimum may
         # look a little larger, and without this allowance the search would shorten good steps to nothing.
-        allowed = self._value + _SUFFICIENT * self._step * self._slope + _ROUNDING * abs(self._value)
+        allowed = self._value + _SUFFICIENT * self._step * self._slope + self.rounding * abs(self._value)
         if value <= allowed:
             step, change = self.trial_V - self._point, gradient - self._gradient
             # Only pairs with positive curvature keep the inverse Hessian positive definite (Nocedal & Wright 2006,

@@ -30,7 +30,7 @@ class CommandEntry:
 
 
 COMMANDS = {
-    "demo": CommandEntry("train", "Train on embedded handwritten digits, in half a minute."),
+    "demo": CommandEntry("train", "Train on embedded handwritten digits, in ten seconds."),
     "check": CommandEntry("check", "Check images before training, and name what is suspicious."),
     "train": CommandEntry("train", "Train a classifier and evaluate it on the test set."),
     "evaluate": CommandEntry("evaluate", "Evaluate a bundle on labelled images."),

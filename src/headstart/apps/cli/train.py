@@ -26,7 +26,7 @@ _STARTED = time.monotonic()
 def demo(
     as_json: data_and_json.Json = False, out: Annotated[Path | None, typer.Option("--out", help="Run folder.")] = None
 ) -> None:
-    """Train on embedded handwritten digits, in half a minute."""
+    """Train on embedded handwritten digits, in ten seconds."""
     from headstart.data.sources.reading import DIGITS, EMBEDDED_DIGITS
 
     source = EMBEDDED_DIGITS if Path(DIGITS).exists() else DIGITS
