@@ -233,7 +233,7 @@ class Cell:
                 given, mixing = augment_batch(
                     tensors,
                     position=(self.seed, 1, epoch, step),
-                    mixup_alpha=recipe.mixup,
+                    augmentation=AugmentationPlan(mixup_alpha=recipe.mixup),
                     channel_jitter=recipe.channel_jitter,
                 )
                 outputs = self.classifier.weighted_logits(self.made.suffix(*given))

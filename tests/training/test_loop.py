@@ -230,12 +230,13 @@ def test_bit_has_no_probe_and_starts_from_zeros(prepare: Callable):
 
 
 @pytest.mark.slow
-def test_mixed_batches_go_on_bit_for_bit(prepare: Callable):
+def test_mixed_batches_and_clipped_gradients_go_on_bit_for_bit(prepare: Callable):
     results = []
     for name, alpha, stop in (("whole", 0.4, 99), ("stopped", 0.4, 6), ("unmixed", 0.0, 99)):
         task = prepare(name, strategy="feature_extraction", head_solver="adam", epochs=2)
-        mixed = task.plan.augmentation.model_copy(update={"mixup_alpha": alpha})
-        task.plan = task.plan.changed(augmentation=mixed)
+        mixed = task.plan.augmentation.model_copy(update={"mixup_alpha": alpha, "cutmix_alpha": 2 * alpha})
+        clipped = task.plan.optimizer.model_copy(update={"clip_norm": 0.5})
+        task.plan = task.plan.changed(augmentation=mixed, optimizer=clipped)
         _, outcome = run_fit(task, stop=StopAfter(stop))
         if outcome.stopped:
             run_fit(task)

@@ -366,6 +366,9 @@ class AugmentationPlan(Section):
     """Mirrored views: none where they mean something else, all or dihedral (quarter turns too) where there is no up."""
     mixup_alpha: Annotated[float, Field(ge=0, le=10)] = 0.0
     """Each training batch is mixed with itself in another order, by a share from Beta(alpha, alpha); 0: not at all."""
+    cutmix_alpha: Annotated[float, Field(ge=0, le=10)] = 0.0
+    """A rectangle of each training image is taken from another one of the batch; its area is 1 - a draw from
+    Beta(alpha, alpha) (Yun et al. 2019); 0: not at all. With `mixup_alpha` too, a coin decides for each batch."""
     cached_views: Annotated[int, Field(ge=1, le=64)] | Literal["auto"] = "auto"
     """Augmented views of a training image whose activations are cached where a phase has a frozen prefix; epochs take
     them in turn. auto: four, or fewer where there are fewer epochs or no room. With one for each epoch training sees
@@ -384,3 +387,6 @@ class OptimizerPlan(Section):
     """sgd only."""
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
     """Share of the target that is spread over all classes (Szegedy et al. 2016)."""
+    clip_norm: Annotated[float, Field(gt=0)] | None = None
+    """Gradients of a step are scaled down to this L2 norm over all trained parameters together (Pascanu et al. 2013);
+    None: never."""

@@ -63,7 +63,7 @@ def fit(training: Training) -> Outcome:
                         augmented, mixing = augment_batch(
                             tensors,
                             position=phase.position,
-                            mixup_alpha=augmentation.mixup_alpha,
+                            augmentation=augmentation,
                             channel_jitter=phase.feed.channel_jitter,
                         )
                         # The feed decides how much of the network a step runs: all of it, or what follows the
@@ -74,6 +74,7 @@ def fit(training: Training) -> Outcome:
                         loss = batch_loss(outputs, labels, mixing, label_smoothing=smoothing, weights_B=weights)
                         phase.optimizer.zero_grad(set_to_none=True)
                         loss.backward()  # type: ignore[no-untyped-call]
+                        phase.clip_gradients()
                         phase.optimizer.step()
                         phase.count_step(len(records), float(loss.detach()))
                         if phase.diverged:

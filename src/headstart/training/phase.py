@@ -113,6 +113,10 @@ class PhaseTraining:
         """Logits (B, K) of the loss, and their weight in it: the outputs, logit-adjusted where the plan says so."""
         return adjusted_outputs(outputs, self._training.images.log_shares)
 
+    def clip_gradients(self) -> None:
+        """Scale the gradients of the step down to the norm of the plan."""
+        self._entered.clip_gradients()
+
     def count_step(self, images: int, loss: float) -> None:
         """Count a step that was taken, and save inside the epoch where that is due.
 

@@ -65,7 +65,7 @@ def _with_found_learning_rates(training: Training, phase: TrainPhase, feed: Feed
         plan.optimizer,
         weights=plan.model.weights,
         batch_size=plan.batch_size,
-        mixup_alpha=plan.augmentation.mixup_alpha,
+        augmentation=plan.augmentation,
         seed=plan.seed,
         epochs_before=len(progress.rows),
         observer=training.observer,

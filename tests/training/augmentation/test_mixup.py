@@ -1,4 +1,4 @@
-"""MixUp against the definition, draw by draw."""
+"""MixUp and CutMix against their definitions, draw by draw."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ LABELS = torch.tensor([0, 1, 2, 1])
 
 
 def test_without_alpha_nothing_is_mixed():
-    mixing = draw_mixing(4, alpha=0, seed=1)
+    mixing = draw_mixing((4, 3, 2, 1), mixup_alpha=0, cutmix_alpha=0.0, seed=1)
     assert mixing.inputs(X) is X
     logits = torch.randn(4, 3, generator=torch.Generator().manual_seed(0))
     loss = batch_loss([(logits, 1.0)], LABELS, mixing, label_smoothing=0.1)
@@ -22,7 +22,9 @@ def test_without_alpha_nothing_is_mixed():
 
 
 def test_a_draw_is_a_pure_function_of_its_seed():
-    first, again, other = (draw_mixing(16, alpha=0.4, seed=seed) for seed in (5, 5, 6))
+    first, again, other = (
+        draw_mixing((16, 3, 2, 1), mixup_alpha=0.4, cutmix_alpha=0.0, seed=seed) for seed in (5, 5, 6)
+    )
     assert first.share == again.share != other.share
     assert torch.equal(first.partner, again.partner)
     assert sorted(first.partner.tolist()) == list(range(16)), "one order of the batch"
@@ -30,7 +32,8 @@ def test_a_draw_is_a_pure_function_of_its_seed():
 
 @pytest.mark.parametrize("alpha", [0.1, 1.0, 5.0])
 def test_shares_follow_the_beta_distribution(alpha: float):
-    shares = np.array([draw_mixing(2, alpha=alpha, seed=seed).share for seed in range(4000)])
+    drawn = [draw_mixing((2, 3, 2, 1), mixup_alpha=alpha, cutmix_alpha=0.0, seed=seed) for seed in range(4000)]
+    shares = np.array([mixing.share for mixing in drawn])
     assert shares.mean() == pytest.approx(0.5, abs=0.03)
     assert shares.var() == pytest.approx(1 / (4 * (2 * alpha + 1)), rel=0.1)  # of Beta(a, a)
 
@@ -57,7 +60,7 @@ def test_label_smoothing_spreads_both_targets():
 
 def test_auxiliary_heads_count_by_their_weight():
     main, auxiliary = torch.randn(2, 4, 3, generator=torch.Generator().manual_seed(2))
-    mixing = draw_mixing(4, alpha=0, seed=0)
+    mixing = draw_mixing((4, 3, 2, 1), mixup_alpha=0, cutmix_alpha=0.0, seed=0)
     loss = batch_loss([(main, 1.0), (auxiliary, 0.4)], LABELS, mixing, label_smoothing=0.0)
     assert torch.allclose(loss, F.cross_entropy(main, LABELS) + 0.4 * F.cross_entropy(auxiliary, LABELS))
 
@@ -109,3 +112,47 @@ def test_logit_adjustment_adds_log_shares_in_the_loss_alone():
     chances = chances / chances.sum(dim=1, keepdim=True)
     assert torch.allclose(loss, -chances[range(4), LABELS].log().mean())
     assert torch.allclose(logits.grad, (chances - F.one_hot(LABELS, 3)) / 4, atol=1e-6)
+
+
+def test_a_rectangle_of_the_partner_takes_the_share_of_pixels_that_its_label_gets():
+    images = torch.arange(6.0)[:, None, None, None].expand(6, 3, 20, 30)  # each image is its own number
+    for seed in range(200):
+        mixing = draw_mixing(images.shape, mixup_alpha=0.0, cutmix_alpha=1.0, seed=seed)
+        mixed = mixing.inputs(images)
+        for number in range(6):
+            partner = int(mixing.partner[number])
+            own = (mixed[number] == number).double().mean()
+            assert partner == number or own == pytest.approx(mixing.share)
+            assert {*mixed[number].unique().tolist()} <= {float(number), float(partner)}
+        part = (mixed[0, 0] != 0).nonzero()
+        if len(part):  # one rectangle: as many pixels as its corners span
+            height, width = (part.max(dim=0).values - part.min(dim=0).values + 1).tolist()
+            assert len(part) == height * width
+
+
+def test_rectangles_are_drawn_from_the_beta_distribution_and_lie_everywhere():
+    drawn = [draw_mixing((2, 3, 100, 100), mixup_alpha=0.0, cutmix_alpha=1.0, seed=seed) for seed in range(2000)]
+    middles = np.array([(r.top + r.bottom) / 2 for mixing in drawn if (r := mixing.rectangle)])
+    assert middles.mean() == pytest.approx(0.5, abs=0.02)
+    inside = [m for m in drawn if (r := m.rectangle) and min(r.top, r.left) > 0 and max(r.bottom, r.right) < 1]
+    assert all(abs((m.rectangle.bottom - m.rectangle.top) ** 2 - (1 - m.share)) < 0.02 for m in inside if m.rectangle)
+    assert 0.5 < np.mean([mixing.share for mixing in drawn]) < 0.8  # the edge cuts rectangles off
+
+
+def test_each_cached_tensor_is_cut_at_the_same_place_whatever_its_resolution():
+    mixing = draw_mixing((4, 3, 32, 32), mixup_alpha=0.0, cutmix_alpha=1.0, seed=3)
+    large, small = (torch.arange(4.0)[:, None, None, None].expand(4, 2, side, side) for side in (32, 8))
+    coarse = torch.nn.functional.avg_pool2d(mixing.inputs(large), 4)
+    assert (coarse - mixing.inputs(small)).abs().gt(1.5).double().mean() < 0.1  # blocks on its edge may fall to either
+
+
+def test_tokens_are_mixed_everywhere():
+    tokens = torch.randn(4, 9, 5, generator=torch.Generator().manual_seed(0))
+    mixing = draw_mixing(tokens.shape, mixup_alpha=0.0, cutmix_alpha=1.0, seed=3)
+    assert mixing.rectangle is None
+    assert torch.equal(mixing.inputs(tokens), mixing.share * tokens + (1 - mixing.share) * tokens[mixing.partner])
+
+
+def test_with_both_a_coin_decides_for_each_batch():
+    drawn = [draw_mixing((4, 3, 8, 8), mixup_alpha=0.3, cutmix_alpha=1.0, seed=seed) for seed in range(400)]
+    assert np.mean([mixing.rectangle is not None for mixing in drawn]) == pytest.approx(0.5, abs=0.08)

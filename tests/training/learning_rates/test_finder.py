@@ -17,7 +17,7 @@ from headstart.engine.costs.estimate import FEWEST_POINTS
 from headstart.engine.store.store import ActivationStore
 from headstart.networks.backbone import Classifier
 from headstart.networks.groups.layers import named_tensors
-from headstart.plan.plan import FrozenPrefixPlan, LrRule, Plan, Schedule, TrainPhase
+from headstart.plan.plan import AugmentationPlan, FrozenPrefixPlan, LrRule, Plan, Schedule, TrainPhase
 from headstart.runs.event import Event
 from headstart.runs.observers import Observer
 from headstart.training.activation_source import ActivationSource
@@ -74,7 +74,7 @@ def rehearsal(task: Prepared, classifier: Classifier, **changes: object) -> Rehe
         task.plan.optimizer,
         weights=task.plan.model.weights,
         batch_size=task.plan.batch_size,
-        mixup_alpha=0.0,
+        augmentation=AugmentationPlan(),
         seed=task.plan.seed,
         epochs_before=1,
         observer=Observer(),

@@ -59,6 +59,19 @@ def test_optimizers_are_torchs_own(classifier: Classifier, name: str, kind: type
         assert optimizer.defaults["momentum"] == 0.8
 
 
+@pytest.mark.parametrize("clip_norm", [0.1, 1e6, None])
+def test_gradients_are_clipped_over_all_groups_together(classifier: Classifier, clip_norm: float | None):
+    entered = enter(classifier, phase({"layer4": 1e-4, "head": 1e-3}), OptimizerPlan(clip_norm=clip_norm))
+    trained = [p for p in classifier.network.parameters() if p.requires_grad]
+    for parameter in trained:
+        parameter.grad = torch.randn_like(parameter)
+    before = torch.cat([p.grad.flatten() for p in trained if p.grad is not None]).double()
+    entered.clip_gradients()
+    after = torch.cat([p.grad.flatten() for p in trained if p.grad is not None]).double()
+    scale = 1.0 if clip_norm is None else min(1.0, clip_norm / float(before.norm()))
+    assert torch.allclose(after, scale * before, rtol=1e-4)
+
+
 def test_start_epoch_restores_modes_after_an_evaluation(classifier: Classifier):
     entered = enter(classifier, phase({"head": 1e-3}, batch_norm="adapt_statistics"), OptimizerPlan())
     classifier.network.eval()

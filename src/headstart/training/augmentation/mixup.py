@@ -1,4 +1,4 @@
-"""MixUp: a training batch mixed with itself in another order (Zhang et al. 2018), and the loss of a batch."""
+"""Mixed training batches, by MixUp (Zhang et al. 2018) or CutMix (Yun et al. 2019), and the loss of a batch."""
 
 from __future__ import annotations
 
@@ -15,6 +15,23 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
+class Rectangle:
+    """A part of an image, in shares of its height and width, 0..1."""
+
+    top: float
+    bottom: float
+    left: float
+    right: float
+
+    def slices(self, height: int, width: int) -> tuple[slice, slice]:
+        """Rows and columns of it in a tensor of this height and width, rounded."""
+        return (
+            slice(round(self.top * height), round(self.bottom * height)),
+            slice(round(self.left * width), round(self.right * width)),
+        )
+
+
+@dataclass(frozen=True)
 class Mixing:
     """How the images of one batch are mixed: `share` of each, and the rest of its partner."""
 
@@ -22,28 +39,57 @@ class Mixing:
     """0..1; 1 leaves the images as they are."""
     partner: Tensor
     """(B,) which image of the batch is mixed in."""
+    rectangle: Rectangle | None = None
+    """CutMix: the part that is the partner's; None: both images everywhere (MixUp)."""
 
     def inputs(self, x_BCHW: Tensor) -> Tensor:  # noqa: N803 - shapes
-        """The mix: share * x + (1 - share) * x[partner]."""
+        """The mix: share * x + (1 - share) * x[partner], or x with the rectangle of x[partner].
+
+        Tensors without height and width, such as tokens, are mixed everywhere.
+        """
         if self.share == 1.0:
             return x_BCHW
-        return self.share * x_BCHW + (1 - self.share) * x_BCHW[self.partner]
+        if self.rectangle is None or x_BCHW.ndim != 4:
+            return self.share * x_BCHW + (1 - self.share) * x_BCHW[self.partner]
+        rows, columns = self.rectangle.slices(*x_BCHW.shape[2:])
+        mixed_BCHW = x_BCHW.clone()  # noqa: N806 - shapes
+        mixed_BCHW[:, :, rows, columns] = x_BCHW[self.partner][:, :, rows, columns]
+        return mixed_BCHW
 
 
-def draw_mixing(count: int, *, alpha: float, seed: int) -> Mixing:
+def draw_mixing(shape: Sequence[int], *, mixup_alpha: float, cutmix_alpha: float, seed: int) -> Mixing:
     """One share for the whole batch from Beta(alpha, alpha) and one order of it; a pure function of its arguments.
 
     Args:
-        count: Images of the batch.
-        alpha: 0 does not mix; small values mix most batches only slightly, 1 draws every share alike.
+        shape: Of the batch: (B, C, H, W), or (B, ...) of tensors without height and width.
+        mixup_alpha: 0 does not mix; small values mix most batches only slightly, 1 draws every share alike.
+        cutmix_alpha: The same for rectangles. Where both are above 0, a fair coin decides which is used.
         seed: Of this step.
     """
     import torch
 
-    if alpha == 0:
-        return Mixing(1.0, torch.arange(count))
+    if mixup_alpha == cutmix_alpha == 0:
+        return Mixing(1.0, torch.arange(shape[0]))
     rng = np.random.default_rng(seed)
-    return Mixing(float(rng.beta(alpha, alpha)), torch.from_numpy(rng.permutation(count)))
+    cut = cutmix_alpha > 0 and (mixup_alpha == 0 or rng.random() < 0.5)
+    alpha = cutmix_alpha if cut else mixup_alpha
+    share, partner = float(rng.beta(alpha, alpha)), torch.from_numpy(rng.permutation(shape[0]))
+    if not cut or len(shape) != 4:
+        return Mixing(share, partner)
+    rectangle = _rectangle(1 - share, height=shape[2], width=shape[3], rng=rng)
+    # The labels follow the pixels: what the edge cuts off and what rounding adds count.
+    rows, columns = rectangle.slices(shape[2], shape[3])
+    area = (rows.stop - rows.start) * (columns.stop - columns.start)
+    return Mixing(1 - area / (shape[2] * shape[3]), partner, rectangle)
+
+
+def _rectangle(area: float, *, height: int, width: int, rng: np.random.Generator) -> Rectangle:
+    """A rectangle of this share of the area and of the image's shape, its centre anywhere, cut off at the edge."""
+    side = np.sqrt(area)
+    middle, centre = rng.random(2)
+    top, bottom = (int(np.clip(round((middle + sign * side / 2) * height), 0, height)) for sign in (-1, 1))
+    left, right = (int(np.clip(round((centre + sign * side / 2) * width), 0, width)) for sign in (-1, 1))
+    return Rectangle(top / height, bottom / height, left / width, right / width)
 
 
 def adjusted_outputs(

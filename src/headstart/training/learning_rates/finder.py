@@ -27,7 +27,7 @@ from headstart.engine.costs.estimate import points_for
 from headstart.engine.store.training_images import TrainingImages
 from headstart.networks.backbone import Classifier
 from headstart.networks.groups.layers import copy_of, freeze, restore
-from headstart.plan.plan import LrRule, OptimizerPlan, TrainPhase
+from headstart.plan.plan import AugmentationPlan, LrRule, OptimizerPlan, TrainPhase
 from headstart.runs.observers import Observer
 from headstart.runs.training_events import LearningRatesFound, RangeTest
 from headstart.training.augmentation.batches import augment_batch
@@ -67,7 +67,7 @@ class Rehearsal:
     weights: Literal["pretrained", "random"]
     """random: all groups are tested together, because a head alone learns nothing on top of random features."""
     batch_size: int
-    mixup_alpha: float
+    augmentation: AugmentationPlan
     seed: int
     epochs_before: int
     """Of all phases: decides the views."""
@@ -290,8 +290,13 @@ class _Search:
     ) -> Losses:
         """A step as the loop takes it."""
         r = self.rehearsal
-        jitter, smoothing = r.feed.channel_jitter, r.optimizer.label_smoothing
-        tested, mixing = augment_batch(tensors, position=position, mixup_alpha=r.mixup_alpha, channel_jitter=jitter)
+        smoothing = r.optimizer.label_smoothing
+        tested, mixing = augment_batch(
+            tensors,
+            position=position,
+            augmentation=r.augmentation,
+            channel_jitter=r.feed.channel_jitter,
+        )
         labels = torch.from_numpy(r.images.labels(records)).to(tested[0].device)
         weights = r.images.loss_weights(records)
         factors = None if weights is None else torch.from_numpy(weights).to(labels.device)
@@ -303,6 +308,7 @@ class _Search:
                 entered.optimizer.zero_grad(set_to_none=True)
                 loss = batch_loss(outputs, labels, mixing, label_smoothing=smoothing, weights_B=factors)
                 loss.backward()  # type: ignore[no-untyped-call]
+                entered.clip_gradients()
                 entered.optimizer.step()
         with torch.no_grad():
             losses = image_losses(outputs, labels, mixing, label_smoothing=smoothing, weights_B=factors)

@@ -24,6 +24,14 @@ class Entered:
     classifier: Classifier
     optimizer: torch.optim.Optimizer
     """One parameter group per layer group, named."""
+    clip_norm: float | None = None
+    """Largest L2 norm of the gradients of a step; None: any."""
+
+    def clip_gradients(self) -> None:
+        """Scale the gradients of a step down to the norm of the plan, all trained parameters together."""
+        if self.clip_norm is not None:
+            trained = [parameter for group in self.optimizer.param_groups for parameter in group["params"]]
+            torch.nn.utils.clip_grad_norm_(trained, self.clip_norm)
 
     def start_epoch(self) -> None:
         """Set the modes of the phase again: a validation pass has changed them."""
@@ -67,7 +75,7 @@ def enter(classifier: Classifier, phase: TrainPhase, optimizer: OptimizerPlan) -
     freeze(classifier.network, classifier.groups, trained=phase.lr_by_group)
     _set_modes(classifier, phase)
     groups = param_groups(classifier.network, classifier.groups, phase.lr_by_group)
-    return Entered(phase, classifier, _make_optimizer(groups, optimizer))
+    return Entered(phase, classifier, _make_optimizer(groups, optimizer), optimizer.clip_norm)
 
 
 def _is_off(group: Mapping[str, Any], planned: Mapping[str, float]) -> bool:
