@@ -81,7 +81,7 @@ TINY = PlanCounts(500, shorter_side=32, weights_size=224, weights_sizes="any")
     [
         (None, TINY, 128, 2),
         (96, TINY, 96, 2),
-        (224, TINY, 224, 4),  # every layer would cost what it costs on large images
+        (224, TINY, 224, 2),
         (None, replace(TINY, weights_sizes="fixed"), "auto", 4),
         (None, replace(TINY, pool=499), "auto", 4),
         (None, replace(TINY, shorter_side=96), "auto", 4),
