@@ -30,6 +30,7 @@ from headstart.runs.training_events import (
     RangeTest,
     RuntimeEstimate,
     StepDone,
+    WeightsInterpolated,
 )
 from headstart.runs.warnings import (
     AdviceWarning,
@@ -81,6 +82,7 @@ EVERY_EVENT: tuple[Event, ...] = (
     PhaseStarted(1, "tune", "train", 3),
     EpochDone("tune", 1, 0.5, 0.25, 0.75, {"stem": 1e-4, "head": 1e-3}, improved=True, seconds=2.0),
     PhaseDone("tune", "train", ("head",), {"head": 1e-3}, "train", "cosine", 3, 0.75, 6.0, "all epochs done"),
+    WeightsInterpolated({"tune/7": 0.35, "tune/7@0.6": 0.31}, "tune/7@0.6", 200),
     StepDone("last_stages", "last_stages", "probe", 0.2, 0.3, 0.93, 0.9, 0.004, selected=True, images=600),
     Resumed(1, 2),
     RunStopped("budget"),

@@ -61,6 +61,21 @@ def test_the_base_of_these_tests_has_no_fault() -> None:
         (plan(colour="red"), "colour: is no key of a plan ('colour' is unknown here)"),
         (phase(speed=1), "phases[1].speed: is no key of a plan ('speed' is unknown here); did you mean seed?"),
         (plan(augmentation={"mixup_alpha": -1}), "augmentation.mixup_alpha: -1 must be >= 0.0"),
+        (plan(optimizer={"l2_sp": 11}), "optimizer.l2_sp: 11 must be <= 10.0"),
+        (plan(optimizer={"ema_decay": 1}), "optimizer.ema_decay: 1 must be < 1.0"),
+        (
+            plan(phases=[TRAIN], selection={"interpolate": "auto"}),
+            "selection.interpolate: auto needs a linear_probe phase, from whose network weights are mixed",
+        ),
+        (
+            plan(selection={"interpolate": "auto"}) | phase(begins="if_it_can_pay"),
+            "selection.interpolate: auto needs epochs that are validated, and steps of progressive tuning are compared "
+            "as a whole; use --strategy probe_then_tune",
+        ),
+        (
+            phase(batch_norm="train") | {"model": {"name": "m", "weights": "random"}, "optimizer": {"l2_sp": 0.1}},
+            "optimizer.l2_sp: random weights are no start to stay near; leave it at 0",
+        ),
         (
             phase(schedule={"milestones": [0.5, 0.2]}),
             "phases[1].schedule.milestones: [0.5, 0.2] must rise, each once, such as [0.3, 0.6, 0.9]",

@@ -12,6 +12,7 @@ import torch
 from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
 
 from conftest import Prepared, make_images
+from fitted_runs import Rows, StopAfter, equal, run_fit
 from headstart.data.class_balance import class_balance
 from headstart.engine.prefix.inference import features_of
 from headstart.errors import FrozenMovedError, RunError
@@ -19,8 +20,6 @@ from headstart.measures import selection
 from headstart.networks import backbone
 from headstart.networks.backbone import Classifier
 from headstart.plan.plan import Plan, Schedule
-from headstart.runs.event import Event
-from headstart.runs.observers import Observer
 from headstart.training import loop
 from headstart.training.below_probe import unused_tuning
 from headstart.training.best_epoch import Outcome
@@ -34,57 +33,8 @@ from headstart.workflow.training.image_weights import image_weights
 from matrix_heads import solve_logistic
 
 
-class StopAfter(StopRequest):
-    """Asks to stop at the n-th look."""
-
-    def __init__(self, looks: int, reason: str = "signal") -> None:
-        super().__init__()
-        self.looks, self.why = looks, reason
-
-    @property
-    def reason(self) -> str | None:
-        self.looks -= 1
-        return self.why if self.looks <= 0 else None
-
-
-class Rows(Observer):
-    def __init__(self) -> None:
-        self.epochs, self.phases, self.events = [], [], []
-
-    def epoch_done(self, row) -> None:
-        self.epochs.append(row.to_dict())
-
-    def phase_done(self, row) -> None:
-        self.phases.append(row.to_dict())
-
-    def noted(self, event: Event) -> None:
-        self.events.append((event.event, event.to_dict()))
-
-
-def run_fit(task, *, stop: StopRequest | None = None, observer: Observer | None = None) -> tuple[Classifier, Outcome]:
-    classifier = task.classifier()
-    outcome = fit(
-        Training(
-            task.plan,
-            classifier,
-            task.images,
-            run=task.run,
-            observer=observer or Observer(),
-            stop=stop or StopRequest(),
-        )
-    )
-    return classifier, outcome
-
-
 def weights(classifier: Classifier) -> dict[str, torch.Tensor]:
     return {name: tensor.clone() for name, tensor in classifier.network.state_dict().items()}
-
-
-def equal(first: dict[str, torch.Tensor], second: dict[str, torch.Tensor]) -> bool:
-    """Of the names both have; there must be many."""
-    shared = first.keys() & second.keys()
-    assert len(shared) > 100
-    return all(torch.equal(first[name], second[name]) for name in shared)
 
 
 @pytest.mark.slow

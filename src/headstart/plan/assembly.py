@@ -147,6 +147,7 @@ def assemble(
             when_cannot_improve=when_cannot_improve,
             patience=request.patience or patience,
             metric=request.metric or "auto",
+            interpolate=request.interpolate,
         ),
         batch_size=request.batch_size or batch_size,
         budget_seconds=None if request.budget_seconds == math.inf else request.budget_seconds,

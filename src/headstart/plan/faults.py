@@ -79,12 +79,24 @@ class _Values:
     head: object = None
     model: object = None
     augmentation: object = None
+    optimizer: object = None
+    selection: object = None
     activation_cache: object = None
     imbalance: object = "auto"
     class_weight: object = None
 
 
-_Read = TypeVar("_Read", _Values, _Phase, _Schedule, _Head, _Model, _Augmentation)
+@dataclass(frozen=True, slots=True)
+class _Optimizer:
+    l2_sp: object = 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Selection:
+    interpolate: object = "none"
+
+
+_Read = TypeVar("_Read", _Values, _Phase, _Schedule, _Head, _Model, _Augmentation, _Optimizer, _Selection)
 
 
 def _read(kind: type[_Read], raw: object) -> _Read:
@@ -188,7 +200,26 @@ def cross_faults(raw: dict[str, Any]) -> list[str]:
         faults.append(f"phases: folds {', '.join(map(str, folds))} must be equal: each network goes on in its own fold")
     if plan.class_weight is not None and plan.imbalance not in ("auto", "class_weight"):
         faults.append(f"class_weight: imbalance is {plan.imbalance}, which takes no weights; leave one of both out")
+    faults += _near_start_faults(plan, phases)
     return faults + _random_weights_faults(_read(_Model, plan.model), phases) + _jitter_faults(plan, phases)
+
+
+def _near_start_faults(plan: _Values, phases: Sequence[_Phase]) -> list[str]:
+    """What cannot stay near its start: random weights; and plans without epochs, or a start, to mix weights of."""
+    faults = []
+    if _number(_read(_Optimizer, plan.optimizer).l2_sp) > 0 and _read(_Model, plan.model).weights == "random":
+        faults.append("optimizer.l2_sp: random weights are no start to stay near; leave it at 0")
+    if _read(_Selection, plan.selection).interpolate == "auto":
+        if any(phase.begins == "if_it_can_pay" for phase in phases):
+            faults.append(
+                "selection.interpolate: auto needs epochs that are validated, and steps of progressive tuning are "
+                "compared as a whole; use --strategy probe_then_tune"
+            )
+        elif not any(phase.is_probe for phase in phases):
+            faults.append(
+                "selection.interpolate: auto needs a linear_probe phase, from whose network weights are mixed"
+            )
+    return faults
 
 
 def _kind_faults(index: int, phase: _Phase, head: _Head) -> list[str]:

@@ -171,6 +171,10 @@ class Request:
             "classes are balanced."
         ),
     ] = None
+    interpolate: Annotated[
+        Literal["none", "auto"],
+        Option("auto: validate weights between the probe's network and the best epoch, too (WiSE-FT)."),
+    ] = "none"
     seed: Annotated[int, Option("Of splits, order, augmentation and head.", panel="Run", least=0, most=2**32 - 1)] = 0
     budget_seconds: Annotated[
         float | None,

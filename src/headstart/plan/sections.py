@@ -387,6 +387,12 @@ class OptimizerPlan(Section):
     """sgd only."""
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
     """Share of the target that is spread over all classes (Szegedy et al. 2016)."""
+    l2_sp: Annotated[float, Field(ge=0, le=10)] = 0.0
+    """Coefficient of the pull of trained backbone weights towards the pretrained ones, times the learning rate of the
+    step (L2-SP, Li et al. 2018); they then have no weight decay. 0: no pull."""
+    ema_decay: Annotated[float, Field(gt=0, lt=1)] | None = None
+    """Of an exponential moving average of the trained weights over steps, which is then what is validated and selected;
+    None: no average."""
     clip_norm: Annotated[float, Field(gt=0)] | None = None
     """Gradients of a step are scaled down to this L2 norm over all trained parameters together (Pascanu et al. 2013);
     None: never."""

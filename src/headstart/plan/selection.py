@@ -21,6 +21,9 @@ class SelectionPlan(Section):
     metric: SelectionMetric | Literal["auto"] = "auto"
     """Selects epochs and candidates, and comes first in results. With balanced_accuracy and macro_f1 every class counts
     the same in the log loss too. auto: accuracy, or balanced_accuracy where classes are balanced."""
+    interpolate: Literal["none", "auto"] = "none"
+    """auto: behind the last epoch, weights between the linear probe's network and the best epoch are validated too
+    (WiSE-FT, Wortsman et al. 2022), and selected where they are better than that epoch."""
     when_cannot_improve: Literal["skip_tuning", "tune_anyway"] = "skip_tuning"
     """What to do when the linear probe classifies every validation image correctly, so that no tuned epoch can be
     better."""

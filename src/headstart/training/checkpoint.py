@@ -186,6 +186,10 @@ class TrainingState:
     """Head on all depths, where it was significantly better than the probe."""
     rounds: StepState | None = None
     """Of the current phase, where it is a step."""
+    average: Mapping[str, Any] | None = None
+    """Of the weights over the steps of the current phase (`WeightAverage.state`), where the plan has one."""
+    start: Mapping[str, Any] | None = None
+    """The network's whole state before anything was trained, where the plan pulls weights towards it."""
     validation_predictions: ValidationPredictions = field(default_factory=ValidationPredictions)
     """Results of every candidate so far on the validation images."""
     taken_up: float = field(default_factory=time.monotonic)
@@ -208,6 +212,8 @@ def save_state(path: Path, state: TrainingState) -> None:
         "step": _candidate_to_raw(state.step),
         "depths": _candidate_to_raw(state.depths),
         "rounds": _rounds_to_raw(state.rounds),
+        "average": state.average,
+        "start": state.start,
         "validation_predictions": state.validation_predictions.to_raw(),
     }
     write_atomically(path, lambda aside: write_checkpoint(raw, aside))
@@ -236,6 +242,8 @@ def load_state(path: Path) -> TrainingState | None:
         step=_candidate_from_raw(raw.get("step")),
         depths=_candidate_from_raw(raw.get("depths")),
         rounds=_rounds_from_raw(raw.get("rounds")),
+        average=raw.get("average"),
+        start=raw.get("start"),
         validation_predictions=ValidationPredictions.from_raw(raw.get("validation_predictions")),
     )
 

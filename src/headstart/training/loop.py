@@ -74,15 +74,14 @@ def fit(training: Training) -> Outcome:
                         loss = batch_loss(outputs, labels, mixing, label_smoothing=smoothing, weights_B=weights)
                         phase.optimizer.zero_grad(set_to_none=True)
                         loss.backward()  # type: ignore[no-untyped-call]
-                        phase.clip_gradients()
-                        phase.optimizer.step()
+                        phase.take_step()
                         phase.count_step(len(records), float(loss.detach()))
                         if phase.diverged:
                             break
                     else:  # weights that are no numbers any more are not evaluated
-                        phase.check_epoch()
-                        phase.evaluate_epoch()
+                        phase.check_and_evaluate_epoch()
                     phase.end_epoch()
+                phase.interpolate()
             # A phase that ended early has trained past its best epoch, and the next one must not start from there.
             if phase.ended != ALL_EPOCHS and not _is_step(planned):
                 training.restore_best()

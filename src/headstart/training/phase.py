@@ -15,7 +15,7 @@ from headstart.data.sources.reading import ImageRecord
 from headstart.measures.metrics import log_loss
 from headstart.plan.plan import TrainPhase
 from headstart.runs.observers import ALL_EPOCHS, measured_span
-from headstart.runs.training_events import EpochDone
+from headstart.runs.training_events import EpochDone, WeightsInterpolated
 from headstart.runs.warnings import Diverged
 from headstart.solvers.linear_head import softmax
 from headstart.training.augmentation.mixup import adjusted_outputs
@@ -27,6 +27,7 @@ from headstart.training.learning_rates.param_groups import Entered
 from headstart.training.learning_rates.schedules import learning_rates_at
 from headstart.training.probe.probe import candidate_of
 from headstart.training.training import Training
+from headstart.training.weights.interpolation import SHARES, interpolated
 
 SAVE_SECONDS = 120.0
 """Inside a long epoch the state is saved this often: more than this much work is never lost."""
@@ -113,9 +114,9 @@ class PhaseTraining:
         """Logits (B, K) of the loss, and their weight in it: the outputs, logit-adjusted where the plan says so."""
         return adjusted_outputs(outputs, self._training.images.log_shares)
 
-    def clip_gradients(self) -> None:
-        """Scale the gradients of the step down to the norm of the plan."""
-        self._entered.clip_gradients()
+    def take_step(self) -> None:
+        """One step by the gradients there are."""
+        self._entered.take_step()
 
     def count_step(self, images: int, loss: float) -> None:
         """Count a step that was taken, and save inside the epoch where that is due.
@@ -139,9 +140,20 @@ class PhaseTraining:
         due = training.stop.reason is not None or now - self._saved > SAVE_SECONDS
         if due and progress.step < self._steps_per_epoch:  # after the last step the epoch is evaluated, then saved
             progress.epoch_seconds, self._started = progress.epoch_seconds + now - self._started, now
-            training.save(optimizer=self.optimizer)
+            self._save()
             self._saved = time.monotonic()
             training.stop_if_requested()
+
+    def check_and_evaluate_epoch(self) -> None:
+        """Check an epoch, then validate its weights, or their average over steps where the plan has one.
+
+        Raises:
+            FrozenMovedError: something frozen moved.
+            RunError: a group had another learning rate than the planned one.
+        """
+        self.check_epoch()
+        with self._entered.averaged():
+            self.evaluate_epoch()
 
     def check_epoch(self) -> None:
         """Check an epoch: frozen tensors are unchanged, learning rates are the planned ones, trainable groups moved.
@@ -242,8 +254,36 @@ class PhaseTraining:
             self.ended = f"the loss stopped being a number in epoch {epoch}"
             training.observer.noted(Diverged(self.phase.name, epoch))
             return
-        training.save(optimizer=self.optimizer)
+        self._save()
         training.stop_if_requested()
+
+    def _save(self) -> None:
+        average = self._entered.average
+        self._training.save(optimizer=self.optimizer, average=None if average is None else average.state())
+
+    def interpolate(self) -> None:
+        """Validate weights between the linear probe's and those of the best epoch, in the last phase of a plan with it.
+
+        Weights in between that are better than the epoch take its place among the candidates.
+        """
+        training, start, best = self._training, self._training.state.probe, self._training.state.best
+        is_last = self.phase.name == training.plan.phases[-1].name
+        if training.plan.selection.interpolate == "none" or not is_last or start is None or best is None:
+            return
+        validation = training.images.roles.validation
+        labels, tried = training.images.labels(validation), [best]
+        for share in SHARES:
+            training.torch_classifier().restore(interpolated(start.weights, best.weights, share))
+            if (logits := self._validation_logits(len(validation))) is None:
+                continue
+            name, probabilities = f"{best.name}@{share:g}", softmax(logits.astype(np.float64))
+            tried.append(candidate_of(name, probabilities, labels, training.torch_classifier(), training.images.metric))
+        for one in tried[1:]:
+            training.state.validation_predictions.add(one.name, validation, one.correct, one.losses)
+            if one.is_better_than(training.state.best or one):
+                training.state.best = one
+        losses = {one.name: one.loss for one in tried}
+        training.observer.noted(WeightsInterpolated(losses, (training.state.best or best).name, len(validation)))
 
     def _rates(self, step: int) -> dict[str, float]:
         """Learning rate of every group at a step of the current epoch."""

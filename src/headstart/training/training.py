@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from headstart.engine.costs.run_estimate import RunEstimates, run_estimates
 from headstart.engine.known.classifier import AnyClassifier
@@ -85,14 +85,19 @@ class Training:
         to_come, budget = plan.phases[progress.phase :], plan.budget_seconds
         self.observer.noted(costs.announced(to_come, epochs_done=progress.epoch, budget_seconds=budget))
 
-    def save(self, *, optimizer: torch.optim.Optimizer | None) -> None:
+    def save(self, *, optimizer: torch.optim.Optimizer | None, average: Mapping[str, Any] | None = None) -> None:
         """Write a checkpoint in place of the last one.
+
+        Args:
+            optimizer: Of the current phase; None between phases.
+            average: State of the average of the weights over the steps of the phase, where there is one.
 
         Raises:
             DiskFullError: the last one is whole.
         """
         self.state.network = self.classifier.state()
         self.state.optimizer = optimizer.state_dict() if optimizer is not None else None
+        self.state.average = average
         save_state(self.run.checkpoint, self.state)
 
     def stop_if_requested(self) -> None:
@@ -161,6 +166,14 @@ class Training:
     def phase_row(self, phase: Phase, reason: str) -> PhaseDone:
         """The line of a phase in the table of phases."""
         return phase_row(phase, self.progress.rows, head=self.classifier.group_names[-1], reason=reason)
+
+    def pretrained(self) -> Mapping[str, Any] | None:
+        """Tensors of the network as it was before anything was trained, where the plan pulls weights towards them."""
+        if self.plan.optimizer.l2_sp == 0:
+            return None
+        if self.state.start is None:
+            self.state.start = self.state.probe.weights if self.state.probe else self.classifier.state()
+        return self.state.start
 
     @property
     def before_step(self) -> Candidate | None:

@@ -61,12 +61,13 @@ def test_optimizers_are_torchs_own(classifier: Classifier, name: str, kind: type
 
 @pytest.mark.parametrize("clip_norm", [0.1, 1e6, None])
 def test_gradients_are_clipped_over_all_groups_together(classifier: Classifier, clip_norm: float | None):
-    entered = enter(classifier, phase({"layer4": 1e-4, "head": 1e-3}), OptimizerPlan(clip_norm=clip_norm))
+    plan = OptimizerPlan(name="sgd", momentum=0.0, weight_decay=0.0, clip_norm=clip_norm)
+    entered = enter(classifier, phase({"layer4": 1e-4, "head": 1e-3}), plan)
     trained = [p for p in classifier.network.parameters() if p.requires_grad]
     for parameter in trained:
         parameter.grad = torch.randn_like(parameter)
     before = torch.cat([p.grad.flatten() for p in trained if p.grad is not None]).double()
-    entered.clip_gradients()
+    entered.take_step()
     after = torch.cat([p.grad.flatten() for p in trained if p.grad is not None]).double()
     scale = 1.0 if clip_norm is None else min(1.0, clip_norm / float(before.norm()))
     assert torch.allclose(after, scale * before, rtol=1e-4)

@@ -308,8 +308,7 @@ class _Search:
                 entered.optimizer.zero_grad(set_to_none=True)
                 loss = batch_loss(outputs, labels, mixing, label_smoothing=smoothing, weights_B=factors)
                 loss.backward()  # type: ignore[no-untyped-call]
-                entered.clip_gradients()
-                entered.optimizer.step()
+                entered.take_step()
         with torch.no_grad():
             losses = image_losses(outputs, labels, mixing, label_smoothing=smoothing, weights_B=factors)
         return losses.double().cpu().numpy()

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -12,8 +13,10 @@ from torch import Tensor
 
 from headstart.errors import RunError
 from headstart.networks.backbone import Classifier
-from headstart.networks.groups.layers import freeze, frozen_tensors, param_groups, set_batch_norm
+from headstart.networks.groups.layers import freeze, frozen_tensors, named_tensors, param_groups, set_batch_norm
 from headstart.plan.plan import OptimizerPlan, TrainPhase
+from headstart.training.weights.average import WeightAverage
+from headstart.training.weights.start_pull import StartPull
 
 
 @dataclass(frozen=True)
@@ -26,12 +29,25 @@ class Entered:
     """One parameter group per layer group, named."""
     clip_norm: float | None = None
     """Largest L2 norm of the gradients of a step; None: any."""
+    pull: StartPull | None = None
+    """L2-SP, where the plan has it."""
+    average: WeightAverage | None = None
+    """Over steps, where the plan has one."""
 
-    def clip_gradients(self) -> None:
-        """Scale the gradients of a step down to the norm of the plan, all trained parameters together."""
+    def take_step(self) -> None:
+        """One step of the optimizer by the gradients there are, clipped, with the pull and the average of the plan."""
         if self.clip_norm is not None:
             trained = [parameter for group in self.optimizer.param_groups for parameter in group["params"]]
             torch.nn.utils.clip_grad_norm_(trained, self.clip_norm)
+        self.optimizer.step()
+        if self.pull is not None:
+            self.pull.apply()
+        if self.average is not None:
+            self.average.add_step()
+
+    def averaged(self) -> AbstractContextManager[None]:
+        """The average in place of the weights for as long as the block lasts; without one, the weights as they are."""
+        return nullcontext() if self.average is None else self.average.in_place()
 
     def start_epoch(self) -> None:
         """Set the modes of the phase again: a validation pass has changed them."""
@@ -70,12 +86,44 @@ class Entered:
             )
 
 
-def enter(classifier: Classifier, phase: TrainPhase, optimizer: OptimizerPlan) -> Entered:
-    """The phase with groups frozen, BatchNorm set, and an optimizer over exactly the trainable parameters."""
+def enter(
+    classifier: Classifier, phase: TrainPhase, plan: OptimizerPlan, *, start: Mapping[str, Any] | None = None
+) -> Entered:
+    """The phase with groups frozen, BatchNorm set, and an optimizer over exactly the trainable parameters.
+
+    Args:
+        classifier: Trained in place.
+        phase: Resolved.
+        plan: Of the optimizer.
+        start: Name -> pretrained tensor or array, for L2-SP; None: there is no pull.
+    """
     freeze(classifier.network, classifier.groups, trained=phase.lr_by_group)
     _set_modes(classifier, phase)
     groups = param_groups(classifier.network, classifier.groups, phase.lr_by_group)
-    return Entered(phase, classifier, _make_optimizer(groups, optimizer), optimizer.clip_norm)
+    pulled = plan.l2_sp > 0 and start is not None
+    if pulled:  # towards the start in place of zero; the new head has no start
+        head = classifier.groups[-1].name
+        groups = [group if group["name"] == head else {**group, "weight_decay": 0.0} for group in groups]
+    optimizer = _make_optimizer(groups, plan)
+    entered = Entered(phase, classifier, optimizer, plan.clip_norm)
+    if pulled:
+        assert start is not None
+        entered = replace(entered, pull=StartPull(optimizer, _starts(classifier, start), plan.l2_sp))
+    if plan.ema_decay is not None:
+        frozen = entered.frozen()
+        moving = {name: tensor for name, tensor in named_tensors(classifier.network) if name not in frozen}
+        entered = replace(entered, average=WeightAverage(moving, plan.ema_decay))
+    return entered
+
+
+def _starts(classifier: Classifier, start: Mapping[str, Any]) -> dict[Tensor, Tensor]:
+    """Parameter of the backbone -> its pretrained value."""
+    head = classifier.groups[-1]
+    return {
+        parameter: torch.as_tensor(start[name])
+        for name, parameter in classifier.network.named_parameters()
+        if not head.owns(name)
+    }
 
 
 def _is_off(group: Mapping[str, Any], planned: Mapping[str, float]) -> bool:

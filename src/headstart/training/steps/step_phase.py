@@ -100,7 +100,8 @@ class StepTraining(PhaseTraining):
             write_head(training.torch_classifier(), head)
         elif validated:
             write_tensors(training.torch_classifier(), before.folds[state.round])
-        self._entered = enter(training.torch_classifier(), self.phase, training.plan.optimizer)
+        optimizer, start = training.plan.optimizer, training.pretrained()
+        self._entered = enter(training.torch_classifier(), self.phase, optimizer, start=start)
         self.optimizer = self._entered.optimizer
 
     def _chunks(self, position: tuple[int, int, int]) -> list[list[ImageRecord]]:
@@ -125,6 +126,9 @@ class StepTraining(PhaseTraining):
             self._add_row(log_loss(probabilities, labels), accuracy, scored.figure, since=started, improved=False)
         if progress.epoch % self.phase.epochs == 0:
             self._end_round()
+
+    def interpolate(self) -> None:
+        """Nothing: a plan with steps is refused with it (`headstart.plan.faults`)."""
 
     def _labels(self) -> np.ndarray:
         """(N,) classes of the images that validate."""
