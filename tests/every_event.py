@@ -34,6 +34,7 @@ from headstart.runs.training_events import (
 )
 from headstart.runs.warnings import (
     AdviceWarning,
+    AlarmRaised,
     BelowProbe,
     DataFinding,
     Diverged,
@@ -42,6 +43,7 @@ from headstart.runs.warnings import (
     LatencyNotMeasured,
     OptionWithoutEffect,
     RandomWeights,
+    Rescued,
     TrackerStopped,
 )
 
@@ -107,6 +109,8 @@ EVERY_EVENT: tuple[Event, ...] = (
     GroupsUnchanged("tune", 2, ("stem", "stage1"), {"stem": 1e-12, "stage1": 1e-10}),
     BelowProbe("tune", 1, 0.4, 0.9, 0.001, {"stem": 1e-3, "head": 0.03}, "held-out 20% of train"),
     Diverged("tune", 3),
+    AlarmRaised("tune", 2, "diverging", "the training loss is 9 nats", "lower the learning rate", {"loss": 9.0}),
+    Rescued("tune", 2, "diverging", "probe", {"stem": 1e-3, "head": 1e-2}, number=1, most=2),
     TrackerStopped("mlflow", "http://host", "OSError: away"),
     RandomWeights("no network"),
     LatencyNotMeasured("tf_efficientnet_lite0", "it is not stable"),

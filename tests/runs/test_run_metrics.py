@@ -63,7 +63,7 @@ def test_the_keys_are_those_that_train_promises():
     assert set(raw["selected"]) == {
         *("checkpoint", "reason", "probe_validation_accuracy", "unused_tuning", "metric", "validation_value"),
     }
-    assert all({"kind", "text", "phase", "epoch", "lr"} <= set(row) for row in raw["warnings"])
+    assert all({"kind", "text", "phase", "epoch"} <= set(row) for row in raw["warnings"])
     assert {"total_seconds", "measured_seconds", "phases", "budget"} <= set(raw["estimates"])
 
 

@@ -49,12 +49,12 @@ def test_the_same_seed_gives_the_same_weights_twice_and_another_seed_others(prep
 
 
 @pytest.fixture(scope="module")
-def straight(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, torch.Tensor], list[dict]]:
-    """Images, and the trained weights and rows of a run nobody stopped."""
+def straight(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, torch.Tensor], list[dict], bytes]:
+    """Images, and the trained weights, the rows and the ledger of a run nobody stopped."""
     folder = make_images(tmp_path_factory.mktemp("straight") / "images")
     task = Prepared(folder, folder.parent / "run", strategy="gradual", epochs=2)
     _, outcome = run_fit(task)
-    return folder, trained(task), timeless(outcome)
+    return folder, trained(task), timeless(outcome), (task.run.folder / "ledger.jsonl").read_bytes()
 
 
 def trained(task: Prepared) -> dict[str, torch.Tensor]:
@@ -70,7 +70,7 @@ def timeless(outcome: Outcome) -> list[dict]:
 @pytest.mark.parametrize("looks", [1, 4, 12])  # in the probe, inside an epoch, in a later phase
 @pytest.mark.slow
 def test_a_run_stopped_anywhere_goes_on_bit_for_bit(straight: tuple, prepare: Callable, looks: int):
-    folder, expected_weights, expected_rows = straight
+    folder, expected_weights, expected_rows, ledger = straight
     task = prepare(folder=folder, strategy="gradual", epochs=2)
     _, first = run_fit(task, stop=StopAfter(looks))
     assert first.stopped == "signal"
@@ -81,6 +81,7 @@ def test_a_run_stopped_anywhere_goes_on_bit_for_bit(straight: tuple, prepare: Ca
     assert equal(expected_weights, trained(task))
     assert not equal(trained(task), weights(task.classifier())), "something was learned"
     assert timeless(outcome) == expected_rows
+    assert (task.run.folder / "ledger.jsonl").read_bytes() == ledger
 
 
 @pytest.mark.slow
@@ -141,7 +142,7 @@ def test_exactly_the_unfrozen_groups_move(prepare: Callable, options: dict, movi
     moved = [name for name in learned if not torch.equal(before[name], after[name])]
     assert [group.name for group in groups if any(group.owns(name) for name in moved)] == moving
     assert outcome.phases[-1].trained == moving
-    assert outcome.progress.warnings == []
+    assert "groups_unchanged" not in [warning["kind"] for warning in outcome.progress.warnings]
 
 
 def test_blocks_are_groups_where_the_plan_says_so(prepare: Callable):

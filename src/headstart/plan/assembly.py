@@ -148,6 +148,7 @@ def assemble(
             patience=request.patience or patience,
             metric=request.metric or "auto",
             interpolate=request.interpolate,
+            after_alarm=request.after_alarm,
         ),
         batch_size=request.batch_size or batch_size,
         budget_seconds=None if request.budget_seconds == math.inf else request.budget_seconds,

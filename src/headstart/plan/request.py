@@ -40,6 +40,7 @@ LrRuleName = Literal["decay_0.75", "decay_0.9", "ulmfit", "ten_fold", "by_depth"
 HeadKind = Literal["linear", "mlp", "multi_depth"]
 HeadSolver = Literal["logistic", "ridge", "adam"]
 PeakLr = Literal["planned", "find"]
+AfterAlarm = Literal["go_on", "rescue"]
 OptimizerName = Literal["adamw", "adam", "sgd"]
 
 
@@ -153,6 +154,14 @@ class Request:
         int | None,
         Option("Stop a trained phase after so many epochs without a better one.", least=1, most=10_000),
     ] = None
+    after_alarm: Annotated[
+        AfterAlarm,
+        Option(
+            "After an alarm go back to the best weights and divide learning rates by ten, twice a phase at most.",
+            spellings=("--rescue",),
+            switch="rescue",
+        ),
+    ] = "go_on"
     imbalance: Annotated[
         Imbalance,
         Option(

@@ -24,6 +24,11 @@ class SelectionPlan(Section):
     interpolate: Literal["none", "auto"] = "none"
     """auto: behind the last epoch, weights between the linear probe's network and the best epoch are validated too
     (WiSE-FT, Wortsman et al. 2022), and selected where they are better than that epoch."""
+    after_alarm: Literal["go_on", "rescue"] = "go_on"
+    """After an alarm (forgetting, collapse, divergence) a phase goes on, or goes back to its best weights, or to those
+    it began with where they are better, and begins its schedule anew with learning rates divided by ten."""
+    most_rescues: Annotated[int, Field(ge=1, le=5)] = 2
+    """In one phase; later alarms only warn."""
     when_cannot_improve: Literal["skip_tuning", "tune_anyway"] = "skip_tuning"
     """What to do when the linear probe classifies every validation image correctly, so that no tuned epoch can be
     better."""

@@ -5,6 +5,7 @@ plan.resolved.yaml    every auto resolved; what a resume reads
 environment.json      versions, machine, threads, command (machine.Environment)
 data.json             content hash, counts, class order, roles (runs.run_data.RunData)
 events.jsonl          what happened, one JSON object a line (runs.events)
+ledger.jsonl          hashes, movement and state of layer groups, one JSON object an epoch (runs.ledger)
 checkpoints/last.pt   where a resume starts
 metrics.json          what `headstart train --json` prints (runs.run_metrics.RunMetrics)
 predictions.parquet   one row per test image (runs.tables.PredictedImage)

@@ -13,6 +13,7 @@ from headstart.machine import Environment
 from headstart.plan.plan import Plan
 from headstart.runs.event_lines import LoggedEvent
 from headstart.runs.folder import Run
+from headstart.runs.ledger import Ledger, LedgerEntry
 from headstart.runs.run_data import ImageRole, RunData
 from headstart.runs.run_metrics import RunMetrics
 from headstart.runs.state import RunState, state_of
@@ -58,6 +59,8 @@ class RunRecord:
     """All of the network, stem to head; empty where that is not known."""
     validation_intervals: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     """Candidate -> 95 % interval of its validation accuracy over groups; empty where every image stands alone."""
+    ledger: tuple[LedgerEntry, ...] = ()
+    """One line an epoch; empty in runs of earlier versions."""
     most_names: int = 4000
     """Most file names on the page, in addition to those of the worst mistakes."""
 
@@ -140,6 +143,7 @@ def read_run(folder: Path) -> RunRecord:
         predictions=run.predictions() if metrics is not None and has_predictions else (),
         layer_groups=_bundled_groups(folder),
         validation_intervals=_validation_intervals(run, data) if metrics is not None else {},
+        ledger=tuple(Ledger(folder).entries()),
     )
 
 

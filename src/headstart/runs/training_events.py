@@ -64,6 +64,8 @@ class EpochDone(Event):
     """By which epochs are selected."""
     validation_value: float | None = None
     """Of that metric, on the same images; None in runs of earlier versions."""
+    movement: float | None = None
+    """Largest L2 distance of a layer group from its weights before the epoch, by their norm; None for epoch 0."""
 
     @property
     def checkpoint(self) -> str:

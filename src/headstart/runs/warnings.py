@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, ClassVar
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Literal
 
 from headstart.findings import Finding, ImageGroups, Level
 from headstart.runs.event import Event, EventLevel
@@ -145,6 +145,71 @@ class BelowProbe(PhaseWarning):
             f"{self.probe_accuracy:.3f} ({on}p = {self.p_value:.2g}); its steps were too large for a head "
             f"that is fitted already (peak learning rates: {peaks}); choose lower learning rates"
         )
+
+
+AlarmKind = Literal[
+    "not_finite",
+    "diverging",
+    "dead_activations",
+    "saturated_activations",
+    "batch_norm_drift",
+    "never_learns",
+    "forgetting",
+    "early_peak",
+    "overfitting",
+]
+"""Names of alarms; `training/guard/alarms.py` defines each."""
+
+
+@dataclass(frozen=True)
+class AlarmRaised(PhaseWarning):
+    """An epoch shows a sign of forgetting, collapse or overfitting."""
+
+    event: ClassVar[str] = "alarm_raised"
+    alarm: AlarmKind
+    evidence: str
+    remedy: str
+    numbers: Mapping[str, float] = field(default_factory=dict)
+    rescues: int = 0
+    """Of the phase, before the epoch."""
+
+    def sentence(self) -> str:
+        """Alarm, phase and epoch, evidence, and the remedy."""
+        name = self.alarm.replace("_", " ")
+        return f"alarm {name} in epoch {self.epoch} of {self.phase}: {self.evidence}; {self.remedy}"
+
+    def to_json(self) -> dict[str, Any]:
+        """What metrics.json has among its warnings; the kind is that of the alarm."""
+        return {**super().to_json(), "kind": self.alarm}
+
+
+@dataclass(frozen=True)
+class Rescued(PhaseWarning):
+    """After an alarm a phase went back to its best weights and goes on with lower learning rates."""
+
+    event: ClassVar[str] = "rescued"
+    alarm: AlarmKind
+    checkpoint: str
+    """Whose weights: `probe`, `PHASE/EPOCH`, or `start`."""
+    lr: Mapping[str, float]
+    """Group -> peak learning rate from now on, the head last."""
+    number: int
+    """Of the rescue in its phase, from 1."""
+    most: int
+
+    def sentence(self) -> str:
+        """Checkpoint, learning rates, and how often that may happen."""
+        *backbone, head = self.lr.values()
+        peaks = f"head {head:.3g}" + (f", backbone up to {max(backbone):.3g}" if backbone else "")
+        return (
+            f"rescue {self.number} of at most {self.most} after epoch {self.epoch} of {self.phase} "
+            f"({self.alarm.replace('_', ' ')}): back to the weights of {self.checkpoint}, learning rates divided by "
+            f"ten (peaks: {peaks})"
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """What metrics.json has among its warnings; each rescue is one of its own."""
+        return {**super().to_json(), "kind": f"{self.event}_{self.number}"}
 
 
 @dataclass(frozen=True)

@@ -155,6 +155,12 @@ class TrainingProgress:
     """Of the processes before this one, up to what each of them saved last; without reading images and setting up."""
     steps: list[StepDone] = field(default_factory=list)
     """One for each step of progressive tuning that was trained."""
+    ledger_lines: int = 0
+    """Lines of ledger.jsonl; those behind them are of epochs that are trained again."""
+    rescues: int = 0
+    """Of the current phase."""
+    rescued_after: int = 0
+    """Epochs of the current phase before its last rescue."""
     done: bool = False
     """All phases have ended; what is left is the choice, the refit and the report."""
 
@@ -162,9 +168,15 @@ class TrainingProgress:
         """Set the counts of an epoch to zero."""
         self.step, self.loss_sum, self.images_seen, self.epoch_seconds = 0, 0.0, 0, 0.0
 
+    def start_rescue(self) -> None:
+        """Set the counts of a phase whose schedule begins anew, behind the epochs that it has had."""
+        self.rescues, self.rescued_after = self.rescues + 1, self.epoch
+        self.validation_losses, self.epochs_without_better = [], 0
+        self.start_epoch()
+
     def start_phase(self, number: int) -> None:
         """Set the counts of a phase to zero."""
-        self.phase, self.epoch = number, 0
+        self.phase, self.epoch, self.rescues, self.rescued_after = number, 0, 0, 0
         self.validation_losses, self.epochs_without_better = [], 0
         self.start_epoch()
 
@@ -192,6 +204,8 @@ class TrainingState:
     """The network's whole state before anything was trained, where the plan pulls weights towards it."""
     validation_predictions: ValidationPredictions = field(default_factory=ValidationPredictions)
     """Results of every candidate so far on the validation images."""
+    epoch_start: Mapping[str, Any] | None = None
+    """Layer group -> its tensors when the current epoch began, in a checkpoint from inside an epoch."""
     taken_up: float = field(default_factory=time.monotonic)
     """`time.monotonic()` when this process began to train from it."""
 
@@ -215,6 +229,7 @@ def save_state(path: Path, state: TrainingState) -> None:
         "average": state.average,
         "start": state.start,
         "validation_predictions": state.validation_predictions.to_raw(),
+        "epoch_start": state.epoch_start,
     }
     write_atomically(path, lambda aside: write_checkpoint(raw, aside))
 
@@ -245,6 +260,7 @@ def load_state(path: Path) -> TrainingState | None:
         average=raw.get("average"),
         start=raw.get("start"),
         validation_predictions=ValidationPredictions.from_raw(raw.get("validation_predictions")),
+        epoch_start=raw.get("epoch_start"),
     )
 
 

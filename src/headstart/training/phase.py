@@ -14,16 +14,17 @@ from headstart.arrays import Positions, Singles
 from headstart.data.sources.reading import ImageRecord
 from headstart.measures.metrics import log_loss
 from headstart.plan.plan import TrainPhase
+from headstart.runs.ledger import LedgerEntry
 from headstart.runs.observers import ALL_EPOCHS, measured_span
 from headstart.runs.training_events import EpochDone, WeightsInterpolated
-from headstart.runs.warnings import Diverged
+from headstart.runs.warnings import AlarmRaised, Diverged, Rescued
 from headstart.solvers.linear_head import softmax
 from headstart.training.augmentation.mixup import adjusted_outputs
 from headstart.training.below_probe import below_probe_warning
 from headstart.training.feeds import Batch, Feed
-from headstart.training.guard.drift import MovedCheck
-from headstart.training.guard.frozen import FrozenCheck
-from headstart.training.learning_rates.param_groups import Entered
+from headstart.training.guard.phase_guard import PhaseGuard, Validated, alarms_of, alarms_of_broken_epoch
+from headstart.training.guard.rescue import curable, lowered, weights_to_return_to
+from headstart.training.learning_rates.param_groups import Entered, enter
 from headstart.training.learning_rates.schedules import learning_rates_at
 from headstart.training.probe.probe import candidate_of
 from headstart.training.training import Training
@@ -41,6 +42,8 @@ class PhaseTraining:
         self._training, self._progress, self._entered = training, training.progress, entered
         self._device = next(training.torch_classifier().network.parameters()).device
         self._steps_per_epoch = 0
+        self._guard: PhaseGuard | None = None
+        self._alarms: list[AlarmRaised] = []
         self.phase = phase
         self.optimizer = entered.optimizer
         self.feed = feed
@@ -57,10 +60,20 @@ class PhaseTraining:
     def goes_on(self) -> bool:
         """Whether another epoch is to be trained; `ended` says why not."""
         patience, waited = self._training.plan.selection.patience, self._progress.epochs_without_better
-        if self.ended is None and self._progress.epoch >= self.phase.epochs:
+        if self.ended is None and self._epoch_of_schedule >= self.phase.epochs:
             self.ended = ALL_EPOCHS
         elif self.ended is None and patience is not None and waited >= patience:
             self.ended = f"no better epoch for {waited}"
+        return self._still_goes_on()
+
+    def _still_goes_on(self) -> bool:
+        """Whether the phase has not ended; at its end the frozen prefix is checked too.
+
+        Raises:
+            FrozenMovedError: something frozen moved.
+        """
+        if self.ended is not None and self._guard is not None:
+            self._guard.check_prefix(self._entered, where=f"phase {self.phase.name}")
         return self.ended is None
 
     def epoch_batches(self) -> Iterator[Batch]:
@@ -70,8 +83,13 @@ class PhaseTraining:
         an epoch goes on with exactly the batches that an uninterrupted run would have had.
         """
         training, progress = self._training, self._progress
+        started = time.monotonic()
         self._entered.start_epoch()
-        self._frozen, self._moved = FrozenCheck(self._entered.frozen()), MovedCheck(self.optimizer)
+        if self._guard is None:
+            self._guard = PhaseGuard(training, self._entered, self.feed, self._rows)
+            self._entered.start_epoch()
+        self._guard.start_epoch(self.optimizer)
+        progress.epoch_seconds += time.monotonic() - started
         chunks = self._chunks((training.plan.seed, progress.phase, progress.epoch))
         self._steps_per_epoch, waiting = len(chunks), chunks[progress.step :]
         self._steps_waited = len(waiting)
@@ -88,11 +106,17 @@ class PhaseTraining:
     @property
     def _title(self) -> str:
         """Name of the epoch for a progress bar."""
-        return f"{self.phase.name} {self._progress.epoch + 1}/{self.phase.epochs}"
+        progress = self._progress
+        return f"{self.phase.name} {progress.epoch + 1}/{progress.rescued_after + self.phase.epochs}"
 
     def _chunks(self, position: tuple[int, int, int]) -> list[list[ImageRecord]]:
         """Batches of the epoch at a position."""
         return self._training.images.epoch_batches(self._training.plan.batch_size, position=position)
+
+    @property
+    def _rows(self) -> Positions | None:
+        """Positions of the training images that steps use; None: all."""
+        return None
 
     @property
     def position(self) -> tuple[int, int, int, int]:
@@ -140,7 +164,9 @@ class PhaseTraining:
         due = training.stop.reason is not None or now - self._saved > SAVE_SECONDS
         if due and progress.step < self._steps_per_epoch:  # after the last step the epoch is evaluated, then saved
             progress.epoch_seconds, self._started = progress.epoch_seconds + now - self._started, now
+            training.state.epoch_start = None if self._guard is None else self._guard.epoch_start
             self._save()
+            training.state.epoch_start = None
             self._saved = time.monotonic()
             training.stop_if_requested()
 
@@ -162,12 +188,13 @@ class PhaseTraining:
             FrozenMovedError: something frozen moved.
             RunError: a group had another learning rate than the planned one.
         """
-        progress, phase = self._progress, self.phase
-        where = f"phase {phase.name}, epoch {progress.epoch + 1}"
-        self._frozen.assert_unmoved(self._entered.frozen(), where=where)
-        self._entered.assert_learning_rates(self._rates(progress.step - 1), where=where)
+        progress, phase, guard = self._progress, self.phase, self._guard
+        assert guard is not None, "an epoch has been trained"
+        planned = self._rates(progress.step - 1)
+        guard.check(self._entered, planned, where=f"phase {phase.name}, epoch {progress.epoch + 1}")
+        self._planned = planned  # before the validation pass, whose loss a plateau reads
         if self._steps_waited > 1:  # behind a head of zeros the first step of all moves nothing but the head
-            self._training.warn(self._moved.warning(phase.name, progress.epoch + 1, phase.lr_by_group))
+            self._training.warn(guard.unchanged(phase.name, progress.epoch + 1, phase.lr_by_group))
         progress.epoch_seconds += time.monotonic() - self._started
         self._training.observer.span_ended("training_steps")
 
@@ -200,9 +227,9 @@ class PhaseTraining:
             state.best = candidate
         progress.epochs_without_better = 0 if better else progress.epochs_without_better + 1
         progress.validation_losses.append(log_loss(probabilities, labels))
-        self._add_row(
-            progress.validation_losses[-1], candidate.accuracy, candidate.figure, since=started, improved=better
-        )
+        entry = self._write_ledger(Validated(progress.validation_losses[-1], candidate.accuracy, len(labels)))
+        self._add_row(entry, candidate.figure, since=started, improved=better)
+        self._warn_of(alarms_of(training, entry, epochs=self.phase.epochs))
 
     def _validation_logits(self, images: int, rows: Positions | None = None) -> Singles | None:
         """(N, K) logits of images that validate; None, and the epoch has diverged, if not all are finite.
@@ -217,28 +244,54 @@ class PhaseTraining:
         self.diverged = not np.isfinite(logits).all()
         return None if self.diverged else logits
 
-    def _add_row(self, loss: float, accuracy: float, value: float, *, since: float, improved: bool) -> None:
+    def _write_ledger(self, validated: Validated | None) -> LedgerEntry:
+        """The line of the epoch that has ended in the ledger."""
+        progress, guard = self._progress, self._guard
+        assert guard is not None, "an epoch has been trained"
+        entry = LedgerEntry(
+            phase=self.phase.name,
+            epoch=progress.epoch,
+            round=self._round_number,
+            rescues=progress.rescues,
+            train_loss=progress.loss_sum / progress.images_seen,
+        )
+        return guard.record(entry, self.optimizer, self._planned, validated)
+
+    @property
+    def _round_number(self) -> int:
+        """Round of the epoch; 0 where there are no rounds."""
+        return 0
+
+    def _warn_of(self, alarms: list[AlarmRaised]) -> None:
+        """Note the alarms of an epoch."""
+        self._alarms = alarms
+        for alarm in alarms:
+            self._training.warn(alarm)
+
+    def _add_row(self, entry: LedgerEntry, value: float, *, since: float, improved: bool) -> None:
         """The line of the epoch that has ended, and the counts of the next.
 
         Args:
-            loss: On the images that validate, in nats.
-            accuracy: On the same.
-            value: Of the metric that selects, on the same.
+            entry: Its line in the ledger, with a validation pass.
+            value: Of the metric that selects, on the images that validate.
             since: `time.monotonic()` when its validation pass began.
             improved: Whether it is the best so far.
         """
         progress = self._progress
+        assert entry.validation_loss is not None
+        assert entry.validation_accuracy is not None
         row = EpochDone(
             self.phase.name,
             progress.epoch,
-            train_loss=progress.loss_sum / progress.images_seen,
-            validation_loss=loss,
-            validation_accuracy=accuracy,
+            train_loss=entry.train_loss,
+            validation_loss=entry.validation_loss,
+            validation_accuracy=entry.validation_accuracy,
             lr={group["name"]: group["lr"] for group in self.optimizer.param_groups},
             improved=improved,
             seconds=progress.epoch_seconds + time.monotonic() - since,
             metric=self._training.images.metric,
             validation_value=value,
+            movement=entry.movement,
         )
         progress.start_epoch()
         self._training.add_epoch_row(row)
@@ -251,8 +304,12 @@ class PhaseTraining:
         """
         training, epoch = self._training, self._progress.epoch + 1
         if self.diverged:
-            self.ended = f"the loss stopped being a number in epoch {epoch}"
             training.observer.noted(Diverged(self.phase.name, epoch))
+            self._warn_of(alarms_of_broken_epoch(training, self.phase.name, epoch))
+        if (alarm := self._to_be_rescued_from()) is not None:
+            self._rescue(alarm)
+        elif self.diverged:
+            self.ended = f"the loss stopped being a number in epoch {epoch}"
             return
         self._save()
         training.stop_if_requested()
@@ -285,6 +342,29 @@ class PhaseTraining:
         losses = {one.name: one.loss for one in tried}
         training.observer.noted(WeightsInterpolated(losses, (training.state.best or best).name, len(validation)))
 
+    def _to_be_rescued_from(self) -> AlarmRaised | None:
+        """The alarm of the epoch that leads to a rescue; None where it goes on."""
+        selection, alarm = self._training.plan.selection, curable(self._alarms)
+        allowed = selection.after_alarm == "rescue" and self._progress.rescues < selection.most_rescues
+        return alarm if allowed else None
+
+    def _rescue(self, alarm: AlarmRaised) -> None:
+        """Go back to the best weights; the schedule begins anew, with learning rates divided by ten."""
+        training, progress = self._training, self._progress
+        checkpoint, weights = weights_to_return_to(training)
+        training.torch_classifier().restore(weights)
+        progress.start_rescue()
+        self.phase = lowered(training.planned(self.phase.name), progress.rescues)
+        # What the optimizer remembers are steps that led away: it begins anew too.
+        optimizer, start = training.plan.optimizer, training.pretrained()
+        self._entered = enter(training.torch_classifier(), self.phase, optimizer, start=start)
+        self.optimizer, self.diverged, self._alarms = self._entered.optimizer, False, []
+        most = training.plan.selection.most_rescues
+        rates = dict(self.phase.lr_by_group)
+        training.warn(
+            Rescued(alarm.phase, alarm.epoch, alarm.alarm, checkpoint, rates, number=progress.rescues, most=most)
+        )
+
     def _rates(self, step: int) -> dict[str, float]:
         """Learning rate of every group at a step of the current epoch."""
         done, losses = self._epoch_of_schedule * self._steps_per_epoch + step, self._progress.validation_losses
@@ -292,5 +372,5 @@ class PhaseTraining:
 
     @property
     def _epoch_of_schedule(self) -> int:
-        """Epochs of the schedule that are done."""
-        return self._progress.epoch
+        """Epochs of the schedule that are done; a rescue begins it anew."""
+        return self._progress.epoch - self._progress.rescued_after

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 
 from headstart.plan.plan import TrainPhase
 from headstart.training.feeds import Feed, feed_for
+from headstart.training.guard.rescue import lowered
 from headstart.training.learning_rates.finder import Rehearsal, find_learning_rates
 from headstart.training.learning_rates.param_groups import enter
 from headstart.training.phase import PhaseTraining
@@ -23,12 +24,13 @@ def entered_phase(training: Training, phase: TrainPhase) -> Iterator[PhaseTraini
     The feed ends with the block, because what it reads in the store cannot make room for the next phase.
     """
     started, plan, classifier = time.monotonic(), training.plan, training.torch_classifier()
+    progress = training.progress
     found = training.estimates.resolve(phase, training.observer)
     phase = training.resolve_frozen_prefix(phase, found.plan)
     is_step = phase.begins == "if_it_can_pay"
-    if not is_step:
+    if not is_step and not progress.rescues:
         start_head(plan, phase, training.progress, training.source)
-    entered = enter(classifier, phase, plan.optimizer, start=training.pretrained())
+    entered = enter(classifier, lowered(phase, progress.rescues), plan.optimizer, start=training.pretrained())
     if training.state.optimizer is not None:  # the phase had begun in another process
         entered.optimizer.load_state_dict(training.state.optimizer)
         if entered.average is not None and training.state.average is not None:
@@ -48,6 +50,7 @@ def entered_phase(training: Training, phase: TrainPhase) -> Iterator[PhaseTraini
         # The optimizer again: its parameter groups hold the learning rates.
         entered = enter(classifier, phase, plan.optimizer, start=training.pretrained())
     training.progress.epoch_seconds += time.monotonic() - started
+    phase = lowered(phase, progress.rescues)
     current = (StepTraining if is_step else PhaseTraining)(training, phase, entered, feed)
     try:
         yield current

@@ -10,9 +10,10 @@ from headstart.engine.costs.run_estimate import RunEstimates, run_estimates
 from headstart.engine.known.classifier import AnyClassifier
 from headstart.engine.known.depths import restored
 from headstart.engine.store.training_images import TrainingImages
-from headstart.plan.plan import FrozenPrefixPlan, Phase, Plan, TrainPhase
+from headstart.plan.plan import FrozenPrefixPlan, Phase, Plan, ProbePhase, TrainPhase
 from headstart.runs.events import PrefixComputed, Resumed
 from headstart.runs.folder import Run
+from headstart.runs.ledger import Ledger, LedgerEntry
 from headstart.runs.observers import Observer
 from headstart.runs.training_events import EpochDone, PhaseDone
 from headstart.runs.warnings import PhaseWarning
@@ -45,6 +46,17 @@ class Training:
     """Estimates the phases and decides whether their activations are cached; None starts from what is remembered."""
     state: TrainingState = field(init=False)
     """All that a checkpoint holds; read by `take_up`."""
+    history: list[LedgerEntry] = field(init=False, default_factory=list)
+    """Epochs that are in the ledger."""
+    _start: Mapping[str, Any] | None = field(init=False, default=None)
+
+    @property
+    def start(self) -> Mapping[str, Any]:
+        """State of the network that the run began with; its head is the linear probe where the plan has one first."""
+        if self.state.probe is not None and self._start is None:
+            return self.state.probe.weights
+        assert self._start is not None, "taken up"
+        return self._start
 
     @property
     def progress(self) -> TrainingProgress:
@@ -77,13 +89,19 @@ class Training:
         plan = self.plan
         self.state = load_state(self.run.checkpoint) or TrainingState(TrainingProgress(), {}, None, None, None)
         progress = self.state.progress
+        if not isinstance(plan.phases[0], ProbePhase):  # else the probe holds the same weights
+            self._start = self.classifier.state()
+        ledger = Ledger(self.run.folder)
+        ledger.cut_to(progress.ledger_lines)
+        self.history = ledger.entries()
         if self.state.network:
             self.classifier.restore(self.state.network)
             self.observer.noted(Resumed(progress.phase, progress.epoch))
         costs = self.estimates
         costs.under(plan.augmentation, plan.selection, batch_size=plan.batch_size, engine=plan.engine, seed=plan.seed)
+        epochs_done = progress.epoch - progress.rescued_after
         to_come, budget = plan.phases[progress.phase :], plan.budget_seconds
-        self.observer.noted(costs.announced(to_come, epochs_done=progress.epoch, budget_seconds=budget))
+        self.observer.noted(costs.announced(to_come, epochs_done=epochs_done, budget_seconds=budget))
 
     def save(self, *, optimizer: torch.optim.Optimizer | None, average: Mapping[str, Any] | None = None) -> None:
         """Write a checkpoint in place of the last one.
@@ -130,6 +148,10 @@ class Training:
         self.run.rewrite_plan(self.plan)
         return phase
 
+    def planned(self, name: str) -> TrainPhase:
+        """The phase of a name, as the plan has it now."""
+        return next(one for one in self.plan.phases if isinstance(one, TrainPhase) and one.name == name)
+
     def resolve_frozen_prefix(self, phase: TrainPhase, frozen_part: FrozenPrefixPlan) -> TrainPhase:
         """Write into the plan how a phase gets its frozen activations."""
         if phase.frozen_prefix == frozen_part:
@@ -156,11 +178,21 @@ class Training:
         self.progress.rows.append(row)
         self.observer.epoch_done(row)
 
+    def add_to_ledger(self, entry: LedgerEntry) -> None:
+        """Write the line of an epoch; a resume from a checkpoint before it writes it again."""
+        Ledger(self.run.folder).append(entry)
+        self.history.append(entry)
+        self.progress.ledger_lines += 1
+
     def warn(self, warning: PhaseWarning | None) -> None:
         """Note a warning, each kind once a phase: nothing may be wrong, so the run goes on."""
         warnings = self.progress.warnings
-        if warning and not any((one["kind"], one["phase"]) == (warning.event, warning.phase) for one in warnings):
-            warnings.append(warning.to_json())
+        if warning is None:
+            return
+        row = warning.to_json()
+        key = ("kind", "phase", "rescues")  # a rescued phase may raise an alarm a second time
+        if [row.get(name) for name in key] not in [[one.get(name) for name in key] for one in warnings]:
+            warnings.append(row)
             self.observer.noted(warning)
 
     def phase_row(self, phase: Phase, reason: str) -> PhaseDone:

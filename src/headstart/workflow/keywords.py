@@ -24,6 +24,7 @@ from headstart.networks.cards.table import Library
 from headstart.plan.plan import DataPlan, Grain, NoncommercialWeights
 from headstart.plan.request import (
     OPTIONS,
+    AfterAlarm,
     HeadKind,
     HeadSolver,
     LrRuleName,
@@ -80,6 +81,7 @@ class TrainKeywords(DataKeywords, total=False):
     optimizer: OptimizerName | None
     weight_decay: float | None
     patience: int | None
+    after_alarm: AfterAlarm
     imbalance: Imbalance
     class_weight: Literal["balanced"] | Mapping[str, float] | None
     metric: SelectionMetric | None
@@ -109,6 +111,7 @@ class SearchKeywords(TypedDict, total=False):
 INSTEAD: Mapping[str, str] = {
     "allow_noncommercial": "noncommercial_weights='allow'",
     "find_lr": "peak_lr='find'",
+    "rescue": "after_alarm='rescue'",
     "strict": "unreadable='stop'",
     "budget": "budget_seconds=600",
     "quick": "extent='quick'",

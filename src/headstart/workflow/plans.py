@@ -135,7 +135,8 @@ def options_without_effect(request: Request, plan: Plan) -> list[str]:
     if any(isinstance(phase, TrainPhase) for phase in plan.phases):
         return []
     found = [name for name in _OF_TRAINING if getattr(request, name) is not None]
-    return found + ["find_lr"] * (request.peak_lr == "find")
+    found += ["find_lr"] * (request.peak_lr == "find")
+    return found + ["rescue"] * (request.after_alarm == "rescue")
 
 
 def refuse_missing_steps(plan: Plan) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 from torch import nn
 
@@ -47,3 +48,28 @@ def test_the_warning_carries_its_numbers_and_a_sentence():
     assert warning.lr == {"a": 1e-12, "b": 1e-10}
     for words in ("2 groups from a to b", "epoch 2 of tune", "1.0e-10"):
         assert words in warning.sentence()
+
+
+def test_movement_is_the_distance_by_the_norm_before():
+    layers, sgd = optimizer({"a": 0.1, "zero": 0.1})
+    with torch.no_grad():
+        for p in layers["zero"].parameters():
+            p.zero_()
+    check = MovedCheck(sgd)
+    start = {f"a.{name}": p.detach().clone() / 2 for name, p in layers["a"].named_parameters()}
+    names = {id(p): f"{layer}.{name}" for layer in layers for name, p in layers[layer].named_parameters()}
+    with torch.no_grad():
+        for p in layers["a"].parameters():
+            p.mul_(1.5)
+    moved = check.movements()
+    assert moved["a"] == pytest.approx(0.5)
+    assert moved["zero"] is None
+    distances = check.distances(start, names)
+    assert distances["a"] == pytest.approx(2.0)
+    assert distances["zero"] is None, "the start is not known"
+
+
+def test_an_epoch_that_began_in_another_process_is_measured_from_there():
+    _, sgd = optimizer({"a": 0.1})
+    before = {"a": [2 * p.detach() for p in sgd.param_groups[0]["params"]]}
+    assert MovedCheck(sgd, before).movements()["a"] == pytest.approx(0.5)

@@ -10,6 +10,7 @@ from headstart.reports.run.data import data_section
 from headstart.reports.run.mistakes import classes_section, confusion_section, worst_section
 from headstart.reports.run.plan import decisions_section
 from headstart.reports.run.result import run_kind, run_result, run_title
+from headstart.reports.run.retention import retention_section
 from headstart.reports.run.timeline import timeline_section
 from headstart.reports.run.training import checks_section, curves_section
 from headstart.runs.record import RunRecord
@@ -22,6 +23,7 @@ def run_sections(run: RunRecord, pictures: Pictures = NO_PICTURES) -> list[PageS
         decisions_section(run),
         curves_section(run),
         timeline_section(run),
+        retention_section(run),
         checks_section(run),
         worst_section(run, pictures),
         confusion_section(run, pictures),

@@ -61,13 +61,14 @@ def _epoch_table(run: RunRecord) -> Html:
                 wording.number(epoch.row.validation_loss),
                 wording.percent(epoch.row.validation_accuracy),
                 wording.learning_rate(rates[-1]) if rates else "\u2013",
+                wording.percent(epoch.row.movement),
                 wording.duration(epoch.row.seconds),
                 "selected" if epoch is run.selected else "",
             ]
         )
     losses = ["training loss", "validation loss", "validation accuracy"]
-    header = ["phase", "epoch", *losses, "head learning rate", "time", ""]
-    return table(header, rows, says="Epochs", numeric=range(1, 7), picked=picked)
+    header = ["phase", "epoch", *losses, "head learning rate", "largest movement", "time", ""]
+    return table(header, rows, says="Epochs", numeric=range(1, 8), picked=picked)
 
 
 def checks_section(run: RunRecord) -> PageSection:
@@ -86,7 +87,8 @@ def _frozen_check(run: RunRecord) -> Html:
     return paragraph(
         tag("span", "passed", class_="chip good"),
         f" After each of {count_text(run.trained_epochs, 'epoch')}, {what} was compared with its value before, bit for "
-        f"bit, and the learning rate of every layer group with the plan. Nothing frozen has changed.{held}",
+        "bit, and the learning rate of every layer group with the plan. Nothing frozen has changed; ledger.jsonl in "
+        f"the run folder has the hashes.{held}",
     )
 
 

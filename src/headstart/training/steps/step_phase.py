@@ -9,6 +9,7 @@ from dataclasses import replace
 import numpy as np
 
 from headstart.amounts import count_text
+from headstart.arrays import Positions
 from headstart.data.sources.reading import ImageRecord
 from headstart.measures.metrics import log_loss
 from headstart.measures.selection import Scored
@@ -16,9 +17,11 @@ from headstart.networks.groups.layers import named_tensors
 from headstart.plan.plan import TrainPhase
 from headstart.runs.observers import ALL_EPOCHS
 from headstart.runs.training_events import EpochDone, StepDone
+from headstart.runs.warnings import AlarmRaised
 from headstart.solvers.linear_head import softmax
 from headstart.training.checkpoint import Candidate, StepState
 from headstart.training.feeds import Batch, Feed
+from headstart.training.guard.phase_guard import Validated, alarms_of
 from headstart.training.learning_rates.param_groups import Entered, enter
 from headstart.training.phase import PhaseTraining
 from headstart.training.probe.probe import candidate_of, write_head
@@ -79,13 +82,16 @@ class StepTraining(PhaseTraining):
 
     def goes_on(self) -> bool:
         """Whether another epoch is to be trained; `ended` says why not."""
-        return self.ended is None
+        return self._still_goes_on()
 
     def epoch_batches(self) -> Iterator[Batch]:
         """See `PhaseTraining.epoch_batches`; a round begins where the step, or the linear probe, before it ended."""
         if self._epoch_of_schedule == 0 and self._progress.step == 0:
             self._begin_round()
         return super().epoch_batches()
+
+    def _to_be_rescued_from(self) -> AlarmRaised | None:
+        return None  # a step that is not significantly better is not selected: what came before it is safe
 
     def _begin_round(self) -> None:
         """Put the network that a round starts from in place; it has not seen the images that will validate it."""
@@ -103,6 +109,15 @@ class StepTraining(PhaseTraining):
         optimizer, start = training.plan.optimizer, training.pretrained()
         self._entered = enter(training.torch_classifier(), self.phase, optimizer, start=start)
         self.optimizer = self._entered.optimizer
+        self._guard = None  # the fixed batch is of the images of the round
+
+    @property
+    def _rows(self) -> Positions:
+        return self._round.training_rows
+
+    @property
+    def _round_number(self) -> int:
+        return self._state.round
 
     def _chunks(self, position: tuple[int, int, int]) -> list[list[ImageRecord]]:
         images, size = self._training.images, self._training.plan.batch_size
@@ -114,6 +129,7 @@ class StepTraining(PhaseTraining):
         if rows is None:
             self._state.seconds += progress.epoch_seconds
             progress.epoch += 1
+            self._write_ledger(None)
             progress.start_epoch()
         else:
             logits = self._validation_logits(len(rows), rows)
@@ -123,7 +139,9 @@ class StepTraining(PhaseTraining):
             progress.epoch += 1
             accuracy = float((probabilities.argmax(axis=1) == labels).mean())
             scored = Scored.of(probabilities, labels, self._training.images.metric)
-            self._add_row(log_loss(probabilities, labels), accuracy, scored.figure, since=started, improved=False)
+            entry = self._write_ledger(Validated(log_loss(probabilities, labels), accuracy, len(rows)))
+            self._add_row(entry, scored.figure, since=started, improved=False)
+            self._warn_of(alarms_of(self._training, entry, epochs=self.phase.epochs))
         if progress.epoch % self.phase.epochs == 0:
             self._end_round()
 

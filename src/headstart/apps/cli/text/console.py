@@ -25,7 +25,8 @@ from headstart.runs.observers import Observer
 from headstart.runs.training_events import EpochDone, PhaseDone, PhaseStarted, RuntimeEstimate
 
 _EPOCH_ROW = (
-    "{phase:<16} {epoch:>5} {train:>10} {validation:>11} {accuracy:>10} {head:>9} {backbone:>18} {seconds:>8}  {mark}"
+    "{phase:<16} {epoch:>5} {train:>10} {validation:>8} {accuracy:>7} {head:>8} {backbone:>16} {movement:>8} "
+    "{seconds:>7}  {mark}"
 )
 _WORTH_SAYING = 1.5
 """A later estimate is shown if it differs from the one before by more than this factor."""
@@ -138,6 +139,7 @@ class TrainingConsole(Observer):
                     accuracy="val acc",
                     head="head lr",
                     backbone="backbone lr",
+                    movement="movement",
                     seconds="seconds",
                     mark="",
                 )
@@ -152,6 +154,7 @@ class TrainingConsole(Observer):
                 accuracy=f"{row.validation_accuracy:.4f}",
                 head=f"{rates[-1]:.1e}" if rates else "probe",
                 backbone=_span(rates[:-1]),
+                movement="-" if row.movement is None else f"{row.movement:.1%}",
                 seconds=f"{row.seconds:.1f}",
                 mark="best" if row.improved else "",
             )
