@@ -12,7 +12,9 @@ from typing import Any
 import pytest
 
 from conftest import make_images
+from headstart.workflow.checking.check import CheckOptions, check
 from headstart.workflow.reporting import report
+from messy_folder import make_messy
 from report_folders import make_comparison, make_run
 
 CHROMIUM = Path("/usr/bin/chromium")
@@ -20,7 +22,7 @@ ARGUMENTS = (
     *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"),
     *("--disable-component-update", "--disable-sync", "--host-resolver-rules=MAP * ~NOTFOUND"),
 )
-KINDS = ("run", "images", "killed", "many", "comparison")
+KINDS = ("run", "images", "killed", "many", "comparison", "findings")
 
 pytestmark = [
     pytest.mark.slow,
@@ -51,7 +53,10 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     )
     comparison = make_comparison(folder / "comparison", runs, what="learning_rates", finished=False, rates=rates)
     written = report([run, killed, many, comparison]) + report([images], images="shown")
-    return {one.run.name: one.path for one in written}
+    findings = folder / "findings.html"
+    messy = make_messy(folder / "messy")
+    check(CheckOptions(str(messy), checks="files", page=findings, page_images="shown"))
+    return {**{one.run.name: one.path for one in written}, "findings": findings}
 
 
 @pytest.fixture(scope="module")

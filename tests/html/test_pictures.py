@@ -59,7 +59,7 @@ def test_what_is_gone_or_broken_is_said_once(tmp_path: Path):
     broken = ImageRecord("text", "ants", "val", tmp_path / "text.jpg")
     pictures = PageThumbnails({"gone": gone, "text": broken}, room_bytes=10**6)
     assert [pictures.of(name, "") for name in ("gone", "gone", "text", "never")] == [None] * 4
-    assert "3 images are no longer where training found them" in pictures.notes()[-1]
+    assert "3 of the images are not there any more" in pictures.notes()[-1]
     assert PageThumbnails({}, room_bytes=1, missing="All gone.").notes()[-1] == "All gone."
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import io
 from collections.abc import Mapping
-from typing import Protocol
+from typing import Literal, Protocol
 
 from PIL import Image
 
@@ -13,6 +13,9 @@ from headstart.data.loading import ImageFault, read_image
 from headstart.data.sources.reading import ImageRecord
 from headstart.html.markup import Html, tag
 from headstart.input_spec import Decoding
+
+ShownImages = Literal["named", "shown"]
+"""named: file names only; no image leaves its folder. shown: small copies become part of the page."""
 
 THUMBNAIL_PIXELS = 96
 """Longer side of a thumbnail."""
@@ -91,7 +94,7 @@ class PageThumbnails:
         if self._missing:
             said.append(self._missing)
         elif self.unreadable:
-            said.append(f"{self.unreadable:,} images are no longer where training found them, or cannot be read.")
+            said.append(f"{self.unreadable:,} of the images are not there any more, or cannot be read.")
         return said
 
     def _uri(self, image: str) -> str | None:

@@ -85,6 +85,7 @@ class TrainKeywords(DataKeywords, total=False):
     imbalance: Imbalance
     class_weight: Literal["balanced"] | Mapping[str, float] | None
     metric: SelectionMetric | None
+    interpolate: Literal["none", "auto"]
     seed: int
     budget_seconds: float | None
     workers: int | None

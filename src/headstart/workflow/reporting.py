@@ -13,7 +13,7 @@ from headstart.comparison.record import RECORD_FILE
 from headstart.data.sources.reading import ImageRecord
 from headstart.errors import HeadstartError, ModelError, RunError
 from headstart.files import is_file, is_folder, is_there, write_atomically
-from headstart.html.pictures import NO_PICTURES, PageThumbnails, Pictures
+from headstart.html.pictures import NO_PICTURES, PageThumbnails, Pictures, ShownImages
 from headstart.networks.cards.finding import find_model
 from headstart.reports.comparison.facts import read_comparison_facts
 from headstart.reports.comparison.report import comparison_page
@@ -28,8 +28,6 @@ _FULL_NAMES = 4_000
 _ATTEMPTS = 5
 
 ReportKind = Literal["run", "comparison"]
-ShownImages = Literal["named", "shown"]
-"""named: file names only; no image leaves its folder. shown: small copies become part of the page."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,6 +28,7 @@ COMMANDS = {
 FLAGS = {
     "allow_noncommercial": ("noncommercial_weights", "refuse"),
     "find_lr": ("peak_lr", "planned"),
+    "rescue": ("after_alarm", "go_on"),
     "strict": ("unreadable", "leave_out"),
     "budget": ("budget_seconds", None),
     "commercial": ("commercial_use", None),

@@ -15,10 +15,12 @@ from headstart.apps.cli.options import data_and_json
 from headstart.apps.cli.options import training as of
 from headstart.apps.cli.options.parsing import refuse_others
 from headstart.apps.cli.text.printing import NAME_WIDTH, next_line, show_record, view_text, visible_name, wrapped
+from headstart.arguments import ArgumentError
 from headstart.findings import Checks
 
 if TYPE_CHECKING:
     from headstart.data.checks.check_result import CheckResult, FeatureNote
+    from headstart.html.pictures import ShownImages
 
 
 def check(
@@ -51,6 +53,28 @@ def check(
             rich_help_panel="Data",
         ),
     ] = None,
+    page: Annotated[
+        Path | None,
+        typer.Option(
+            "--page", help="Write the findings as one HTML page, which loads nothing.", rich_help_panel="Data"
+        ),
+    ] = None,
+    with_images: Annotated[
+        bool,
+        typer.Option(
+            "--with-images",
+            help="Put small copies of the images behind findings into the page.",
+            rich_help_panel="Data",
+        ),
+    ] = False,
+    fix: Annotated[
+        Path | None,
+        typer.Option(
+            "--fix",
+            help="Write a cleaned index into this folder: without broken images and copies; originals stay untouched.",
+            rich_help_panel="Data",
+        ),
+    ] = None,
     model: of.Model = None,
     domain: of.DomainOption = None,
     augmentation: of.AugmentationOption = None,
@@ -73,7 +97,7 @@ def check(
 
     if preview is None:
         allowed = {"data", "as_json", "val", "group", "checks", "near_duplicates", "model", "input_size", "resize"}
-        allowed |= {"bits", "bands", "window", "contrast", "links"}
+        allowed |= {"bits", "bands", "window", "contrast", "links", "page", "with_images", "fix"}
         refuse_others(context, allowed, when="without --preview", why="it decides about augmented views")
     else:
         refuse_preview(data, preview)
@@ -91,24 +115,27 @@ def check(
         decoding=part.decoding,
         links=links,
         group_table=near_duplicates,
+        fix=fix,
+        page=page,
+        page_images=_page_images(page, with_images=with_images),
         **seen,
     )
     result = check_images(checked, progress=console.progress())
     if preview is not None:
-        options = Request(
-            part,
-            domain=domain,
-            augmentation=augmentation,
-            seed=seed,
-            **seen,
-        )
-        write_preview(options, preview)
+        write_preview(Request(part, domain=domain, augmentation=augmentation, seed=seed, **seen), preview)
         result = replace(result, preview=str(preview))
-    if near_duplicates is None:
+    table = near_duplicates if result.cleaned is None else result.cleaned.index
+    if table is None:
         command = train_command(data, {"--val": val, "--group": group, **shared})
     else:  # the table holds the splits and the groups
-        command = train_command(str(near_duplicates), shared)
+        command = train_command(str(table), shared)
     show_record(result, as_json=as_json, text=partial(check_text, command=command))
+
+
+def _page_images(page: Path | None, *, with_images: bool) -> ShownImages:
+    if with_images and page is None:
+        raise ArgumentError("--with-images has no effect without --page", remedy="--page findings.html writes one")
+    return "shown" if with_images else "named"
 
 
 def train_command(data: str, given: Mapping[str, object]) -> tuple[str, ...]:
@@ -156,13 +183,26 @@ def check_text(result: CheckResult, *, command: Sequence[str]) -> str:
         lines.append(f"{finding.level}: {visible_name(finding.evidence)}\n    -> {visible_name(finding.remedy)}")
     if not result.findings:
         lines.append("nothing suspicious was found")
-    if result.group_table is not None:
-        lines.append(f"table of groups: {result.group_table}")
-    if result.preview is not None:
-        lines.append(f"preview: {result.preview}")
-    if result.images and all(finding.level != "error" for finding in result.findings):
+    lines += file_lines(result)
+    if result.images and (result.cleaned or all(finding.level != "error" for finding in result.findings)):
         lines.append(next_line(*command))
     return "\n".join(lines)
+
+
+def file_lines(result: CheckResult) -> list[str]:
+    """What was written besides the text.
+
+    Args:
+        result: Of the check.
+    """
+    named = {"table of groups": result.group_table, "page of findings": result.page, "preview": result.preview}
+    lines = [f"{what}: {path}" for what, path in named.items() if path is not None]
+    if (cleaned := result.cleaned) is not None:
+        lines.append(
+            f"cleaned index: {cleaned.index} ({count_text(cleaned.images, 'image')}; left out {cleaned.left_out:,}, "
+            f"joined {cleaned.joined:,}, for review {cleaned.review:,}: {cleaned.changes})"
+        )
+    return lines
 
 
 def feature_lines(features: FeatureNote, images: int) -> list[str]:

@@ -12,6 +12,7 @@ from headstart.apps.library.watching import Watch, watching
 from headstart.arguments import ArgumentError
 from headstart.data.sources.dataset import Links
 from headstart.findings import Checks
+from headstart.html.pictures import ShownImages
 from headstart.input_spec import Contrast, Resize
 from headstart.knowledge.domain import AugmentationName, RequestedDomain, SimilarityLevel
 from headstart.plan.plan import DataPlan, NoncommercialWeights
@@ -41,6 +42,9 @@ def check(
     contrast: Contrast | None = None,
     links: Links = "inside",
     near_duplicates: PathLike | None = None,
+    fix: PathLike | None = None,
+    page: PathLike | None = None,
+    images: ShownImages = "named",
     preview: PathLike | None = None,
     domain: RequestedDomain | None = None,
     augmentation: AugmentationName | None = None,
@@ -63,6 +67,10 @@ def check(
         contrast: clahe equalises it by regions; file or None leaves it.
         links: Links in folders that are followed: those inside DATA, or all (follow).
         near_duplicates: A .csv to write: image, label and group; near-identical images share one.
+        fix: A folder to make, with a cleaned index (index.csv), and what was changed and why (changes.csv): without
+            broken images, copies, and images whose copies lie in the test set. Originals are never touched.
+        page: An HTML file to write: the findings, with the images behind them.
+        images: Of the page. named: file names only; shown: small copies of the images become part of the page.
         preview: A PNG to write: images exactly as they enter the network. The arguments after it are for it only.
         domain: Domain of the images; decides augmentation.
         augmentation: Augmentation preset.
@@ -99,6 +107,9 @@ def check(
                 decoding=part.decoding,
                 links=links,
                 group_table=path_or_none(near_duplicates),
+                fix=path_or_none(fix),
+                page=path_or_none(page),
+                page_images=images,
             ),
             progress=shown,
         )

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from headstart.amounts import count_text
+from headstart.data.checks.cleaned_index import CleanedIndex
 from headstart.data.checks.image_checks import FileFacts, find_image_findings
 from headstart.data.checks.pixels import view_facts
 from headstart.data.sources.reading import Dataset
@@ -87,6 +88,10 @@ class CheckResult:
     """None where files and pixels alone were checked."""
     group_table: str | None = None
     """The table of groups that was written."""
+    cleaned: CleanedIndex | None = None
+    """The cleaned index that was written."""
+    page: str | None = None
+    """The HTML page of findings that was written."""
     preview: str | None = None
     """The contact sheet that was written."""
 
@@ -97,6 +102,8 @@ class CheckResult:
             "domain": None if self.domain is None else asdict(self.domain),
             "features": None if self.features is None else self.features.to_dict(),
             "group_table": self.group_table,
+            "cleaned": None if self.cleaned is None else self.cleaned.to_dict(),
+            "page": self.page,
             "preview": self.preview,
         }
         return {

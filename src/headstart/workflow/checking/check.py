@@ -9,6 +9,7 @@ from pathlib import Path
 from headstart.data.band_count import with_band_count
 from headstart.data.checks import image_checks
 from headstart.data.checks.check_result import CheckResult, DomainNote, FeatureNote, GroupCount, check_result
+from headstart.data.checks.cleaned_index import refuse_cleaned_index, write_cleaned_index
 from headstart.data.checks.image_checks import FileFacts
 from headstart.data.checks.near_findings import write_group_table
 from headstart.data.early_views import make_early_views
@@ -17,6 +18,7 @@ from headstart.data.sources.reading import WHOLE, Dataset
 from headstart.data.splits import VAL_PREFIX, group_names, unmatched_count
 from headstart.errors import MissingExtraError
 from headstart.findings import Checks, by_level
+from headstart.html.pictures import ShownImages
 from headstart.input_spec import Decoding, InputSpec, Resize
 from headstart.knowledge.domains import DOMAINS
 from headstart.networks.cards.finding import find_model
@@ -25,6 +27,7 @@ from headstart.plan.request import DEFAULT_MODEL, Request
 from headstart.runs.progress import Progress, no_progress
 from headstart.workflow.checking.feature_findings import LEAST_COMPARED_IMAGES, find_in_features
 from headstart.workflow.checking.features import checked_features
+from headstart.workflow.checking.page import refuse_page, write_findings_page
 from headstart.workflow.images import joined_groups, read_watched, requested_input, sources_of
 from headstart.workflow.plans import FoundDomain, domain_found, make_plan
 
@@ -52,6 +55,12 @@ class CheckOptions:
     """Whether links out of DATA are followed."""
     group_table: Path | None = None
     """Where to write a table of all images and their groups, near-identical images in one."""
+    fix: Path | None = None
+    """Folder for a cleaned index, which is made."""
+    page: Path | None = None
+    """Where to write the findings as one HTML page."""
+    page_images: ShownImages = "named"
+    """Whether the page shows small copies of the images."""
 
 
 def check(options: CheckOptions, *, progress: Progress = no_progress) -> CheckResult:
@@ -69,6 +78,10 @@ def check(options: CheckOptions, *, progress: Progress = no_progress) -> CheckRe
     part = DataPlan.from_options(source=options.source, val=options.val, group=options.group, links=options.links)
     request = Request(part, model=options.model, input_size=options.input_size, resize=options.resize)
     dataset = _all_images(part)
+    if options.fix is not None:
+        refuse_cleaned_index(options.fix, dataset)
+    if options.page is not None:
+        refuse_page(options.page, options.source)
     decoding = with_band_count(options.decoding, dataset.records, channels="auto")
     spec = replace(requested_input(request), decoding=decoding)
     domain = domain_found(request) if options.checks != "files" and _is_labelled(dataset) else None
@@ -86,9 +99,23 @@ def check(options: CheckOptions, *, progress: Progress = no_progress) -> CheckRe
         joined = joined_groups(groups, facts)
         if seen is not None:
             found = _with_features(found, facts, joined, request, seen, progress)
+    return _with_files(found, options, dataset, facts, joined)
+
+
+def _with_files(
+    found: CheckResult, options: CheckOptions, dataset: Dataset, facts: FileFacts, groups: Mapping[str, str]
+) -> CheckResult:
+    """The result with the files that the options want: a table of groups, a cleaned index, a page."""
+    records, splits = facts.readable, dataset.splits()
     if options.group_table is not None:
-        write_group_table(options.group_table, facts.readable, joined, splits=dataset.splits())
+        write_group_table(options.group_table, records, groups, splits=splits)
         found = replace(found, group_table=str(options.group_table))
+    if options.fix is not None:
+        cleaned = write_cleaned_index(options.fix, records, found.findings, groups, splits=splits)
+        found = replace(found, cleaned=cleaned)
+    if options.page is not None:
+        found = replace(found, page=str(options.page))
+        write_findings_page(found, dataset.records, options.page, images=options.page_images, decoding=options.decoding)
     return found
 
 

@@ -1,0 +1,1 @@
+"""The page of findings about a set of images."""
