@@ -11,6 +11,8 @@ import pytest
 def test_the_table_says_which_alarms_were_raised_first():
     row = {
         "set": "rsscn7",
+        "limit": 280,
+        "seed": 1,
         "variant": "1e-2",
         "alarms": {"diverging": 1, "never_learns": 3},
         "rescues": 0,
@@ -20,7 +22,10 @@ def test_the_table_says_which_alarms_were_raised_first():
         "images": 280,
     }
     line = alarms.table([row, {**row, "alarms": {}, "similarity": None}])[2:]
-    assert line[0] == "| rsscn7 | 1e-2 | diverging (1), never learns (3) | 0 | 5 | 0.12 | 0.500 of 280 |"
+    expected = (
+        "| rsscn7 | 280 | 1 | 1e-2 | diverging (1), never learns (3) | 0 | 5 | 0.12 | 0.500 of 280 (0.442 to 0.558) |"
+    )
+    assert line[0] == expected
     assert "| none | 0 | 5 | - |" in line[1]
 
 

@@ -64,6 +64,11 @@ def test_the_base_of_these_tests_has_no_fault() -> None:
         (plan(optimizer={"l2_sp": 11}), "optimizer.l2_sp: 11 must be <= 10.0"),
         (plan(optimizer={"ema_decay": 1}), "optimizer.ema_decay: 1 must be < 1.0"),
         (
+            plan(selection={"after_alarm": "rescue"}) | phase(begins="if_it_can_pay"),
+            "selection.after_alarm: rescue is for epochs that replace each other; a step of progressive tuning that is "
+            "not better is never selected; leave it at go_on, or use --strategy probe_then_tune",
+        ),
+        (
             plan(phases=[TRAIN], selection={"interpolate": "auto"}),
             "selection.interpolate: auto needs a linear_probe phase, from whose network weights are mixed",
         ),

@@ -22,27 +22,22 @@ from headstart.networks.head_layers import DEPTHS, WITHOUT_BIAS, DepthColumns, H
 from headstart.networks.heads import (
     AUXILIARY_LOSS_WEIGHTS,
     DepthHead,
+    OriginalHead,
     SiteKind,
     input_size_of,
+    original_head_of,
     prepare_heads,
     replace_heads,
     shares_of_sites,
     write_linear,
 )
 from headstart.networks.memory_format import in_nhwc
-from headstart.networks.weights.loading import load_weights, timm_overlay
+from headstart.networks.weights.loading import BUILDER_OPTIONS, load_weights, timm_overlay
 from headstart.networks.weights.report import WeightReport
 from headstart.plan.request import HeadKind
 from headstart.plan.sections import Grain
 
 WeightInit = Literal["pretrained", "random"]
-
-_BUILDER_OPTIONS: dict[str, dict[str, Any]] = {
-    # Both were trained on inputs of another scale and translate ImageNet's inside forward.
-    "googlenet": {"transform_input": True, "aux_logits": True},
-    "inception_v3": {"transform_input": True, "aux_logits": True},
-}
-"""Options that torchvision's builders set only when they load weights."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +61,8 @@ class Classifier:
     """Where the features of each group are; empty without a head on all depths."""
     bands: int | None = None
     """Number of bands of the images that its first layer was adapted to; None: the channels of the weights."""
+    original_head: OriginalHead | None = field(default=None, compare=False)
+    """The head that came with the weights, where it is one linear layer; None for random weights."""
 
     def __repr__(self) -> str:
         groups = count_text(len(self.groups), "layer group")
@@ -235,7 +232,7 @@ def build_network(card: ModelCard, *, input_size: int | None = None) -> nn.Modul
         create = require("timm", extra="train").create_model
         network = _sized(lambda **extra: create(card.architecture, **options, **extra), card, size)
     else:
-        options = dict(_BUILDER_OPTIONS.get(card.architecture, {}))
+        options = dict(BUILDER_OPTIONS.get(card.architecture, {}))
         if card.family == "vision_transformer":
             options["image_size"] = size
         build = require("torchvision.models", extra="train").get_model
@@ -332,6 +329,7 @@ def with_new_head(
 ) -> Classifier:
     """Replace the head wherever it sits; the rest is untouched."""
     prepare_heads(network, whole=card.discarded_head)
+    original = None if card.discarded_head else original_head_of(network)
     sites = replace_heads(network, kind=kind, num_classes=num_classes)
     main = [site for site in sites if site.role == "main"]
     shares: tuple[float, ...] = (1.0 / len(main),) * len(main)
@@ -341,7 +339,7 @@ def with_new_head(
             size = input_size_of(network) or card.input.size
             shares = shares_of_sites(network, main, torch.zeros(1, card.input.channels, size, size))
     groups = layer_groups(network, grain=grain, sites=sites)
-    return Classifier(network, card, groups, sites, shares, kind, num_classes)
+    return Classifier(network, card, groups, sites, shares, kind, num_classes, original_head=original)
 
 
 def build_classifier(
@@ -380,7 +378,8 @@ def build_classifier(
         made = with_new_head(network, choice.card, kind=kind, num_classes=num_classes, grain=grain)
     if size != choice.card.input.size:
         _try_size(made, size)
-    return Classifier(**{**vars(made), "report": report})
+    original = None if weights == "random" else made.original_head
+    return Classifier(**{**vars(made), "report": report, "original_head": original})
 
 
 def _try_size(classifier: Classifier, size: int) -> None:

@@ -8,6 +8,7 @@ All of them get the user's classes: none is left that could be trained by accide
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Literal
 
 import torch
@@ -59,6 +60,30 @@ class DepthHead(nn.Linear):
     def extra_repr(self) -> str:
         """Widths by group, which distinguish exported networks."""
         return ", ".join(f"{name}={width}" for name, width in self.widths.items())
+
+
+@dataclass(frozen=True, eq=False)
+class OriginalHead:
+    """The linear head that came with the weights of a network."""
+
+    weight: Tensor
+    """(C, F) on the CPU."""
+    bias: Tensor | None
+    """(C,)."""
+
+    def logits(self, features_NF: Tensor) -> Tensor:  # noqa: N803 - shapes
+        """Logits (N, C) of features (N, F) on the CPU."""
+        return nn.functional.linear(features_NF, self.weight, self.bias)
+
+
+def original_head_of(network: nn.Module) -> OriginalHead | None:
+    """A copy of the head of a network; None where it is no single linear layer, or has no tensors yet."""
+    sites = [site for site in head_sites(network) if site.role == "main"]
+    layer = network.get_submodule(sites[0].path)
+    if len(sites) > 1 or not isinstance(layer, nn.Linear) or layer.weight.device.type == "meta":
+        return None
+    bias = None if layer.bias is None else layer.bias.detach().cpu().clone()
+    return OriginalHead(layer.weight.detach().cpu().clone(), bias)
 
 
 def head_sites(network: nn.Module) -> tuple[HeadSite, ...]:

@@ -94,6 +94,7 @@ class _Optimizer:
 @dataclass(frozen=True, slots=True)
 class _Selection:
     interpolate: object = "none"
+    after_alarm: object = "go_on"
 
 
 _Read = TypeVar("_Read", _Values, _Phase, _Schedule, _Head, _Model, _Augmentation, _Optimizer, _Selection)
@@ -209,6 +210,13 @@ def _near_start_faults(plan: _Values, phases: Sequence[_Phase]) -> list[str]:
     faults = []
     if _number(_read(_Optimizer, plan.optimizer).l2_sp) > 0 and _read(_Model, plan.model).weights == "random":
         faults.append("optimizer.l2_sp: random weights are no start to stay near; leave it at 0")
+    trained = [phase for phase in phases if phase.is_train]
+    steps_only = trained and all(phase.begins == "if_it_can_pay" for phase in trained)
+    if steps_only and _read(_Selection, plan.selection).after_alarm == "rescue":
+        faults.append(
+            "selection.after_alarm: rescue is for epochs that replace each other; a step of progressive tuning that is "
+            "not better is never selected; leave it at go_on, or use --strategy probe_then_tune"
+        )
     if _read(_Selection, plan.selection).interpolate == "auto":
         if any(phase.begins == "if_it_can_pay" for phase in phases):
             faults.append(

@@ -24,7 +24,8 @@ class GroupState:
     """Outputs of a layer group on the fixed batch, against those of the starting network."""
 
     cka: float | None
-    """Linear CKA with the outputs of the starting network, 0..1; None where the outputs do not vary."""
+    """Linear CKA with the outputs of the starting network, 0..1: 0 where outputs no longer differ between images, None
+    where those of the starting network did not."""
     scale: float
     """Root mean square of the outputs over that of the starting network."""
     dead: float

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
 from headstart.networks.backbone import Classifier, build_classifier
 from headstart.networks.cards.finding import find_model
-from headstart.training.guard.gauge import Gauge, fixed_images, group_state, statistics_drift
+from headstart.networks.heads import OriginalHead
+from headstart.training.guard.gauge import Gauge, agreement_of, fixed_images, group_state, statistics_drift
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +43,7 @@ def test_the_starting_network_is_itself_and_a_destroyed_group_is_seen(classifier
         network.layer3[0].bn1.running_mean.add_(5.0)
     states, _ = gauge.read()
     assert states["layer4"].dead == 1.0
-    assert states["layer4"].cka is None
+    assert states["layer4"].cka == 0.0
     assert states["layer2"].cka == pytest.approx(1.0)
     assert states["layer3"].statistics_drift >= 1.0
     classifier.restore(start)
@@ -67,6 +70,29 @@ def test_scale_and_dead_channels_are_counted():
     assert state.dead == 0.5
     assert state.dead_at_start == 0.0
     assert state.scale == pytest.approx(10 * np.sqrt(np.square(start[:, :2]).mean() / np.square(start).mean() / 2))
+
+
+def test_the_head_of_the_weights_gives_its_classes_again():
+    choice = find_model("resnet18")
+    first = build_classifier(choice, kind="linear", num_classes=2, seed=0, input_size=32, weights="random")
+    assert first.original_head is None, "random weights came with no head"
+    original = OriginalHead(torch.randn(7, 512, generator=torch.Generator().manual_seed(1)), None)
+    classifier, batch = replace(first, original_head=original), torch.randn(8, 3, 32, 32)
+    gauge = Gauge(classifier, classifier.network, (batch,), np.zeros(8, np.int64), classifier.state())
+    _, state = gauge.read()
+    assert (state.original_agreement, state.original_divergence) == (1.0, pytest.approx(0.0, abs=1e-9))
+    with torch.no_grad():
+        classifier.network.layer4[1].bn2.bias.add_(torch.linspace(-50, 50, 512))
+    _, state = gauge.read()
+    assert state.original_divergence > 0.1
+
+
+def test_agreement_and_divergence_are_those_of_their_formulas():
+    before = np.log(np.array([[0.5, 0.5 - 1e-6, 1e-6], [0.9, 0.05, 0.05]]))
+    now = np.log(np.array([[0.25, 0.75 - 1e-6, 1e-6], [0.9, 0.05, 0.05]]))
+    same, divergence = agreement_of(before, now)
+    assert same == 0.5
+    assert divergence == pytest.approx((0.5 * np.log(2) + 0.5 * np.log(0.5 / 0.75)) / 2, abs=1e-5)
 
 
 def test_drift_is_of_the_median_channel():

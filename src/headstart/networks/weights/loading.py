@@ -35,6 +35,12 @@ from headstart.networks.weights.x_rays import x_ray_file
 
 Tensors = Mapping[str, Tensor]
 
+BUILDER_OPTIONS: dict[str, dict[str, Any]] = {
+    # Both were trained on inputs of another scale and translate ImageNet's inside forward.
+    "googlenet": {"transform_input": True, "aux_logits": True},
+    "inception_v3": {"transform_input": True, "aux_logits": True},
+}
+"""Options that torchvision's builders set only when they load weights."""
 _WRAPPERS = ("state_dict_ema", "model_ema", "state_dict", "model", "model_state_dict")
 """Where training programs put a state dict inside a checkpoint; averaged weights first, as timm prefers them."""
 _HEAD_WORDS = {"fc", "head", "heads", "classifier", "linear", "projector", "projection_head", "last_linear"}

@@ -37,9 +37,20 @@ def _intro(entries: Sequence[LedgerEntry]) -> str:
     batch = f" on a fixed batch of {count_text(last.batch.images, 'training image')}" if last.batch else ""
     return (
         f"After the last epoch the features of {lowest[1]} have a linear CKA of {lowest[0]:.2f} with those of the "
-        f"starting network{batch}; all other layer groups have more. 1 is the same up to rotation and scale, 0 is "
+        f"starting network{batch}; no other layer group has less. 1 is the same up to rotation and scale, 0 is "
         "unrelated: a group far below 1 no longer holds what was pretrained. Only groups that steps of the phase run "
-        "are read."
+        f"are read.{_original_text(last)}"
+    )
+
+
+def _original_text(last: LedgerEntry) -> str:
+    """Sentence on the head that came with the weights; empty where there is none."""
+    if last.batch is None or last.batch.original_agreement is None:
+        return ""
+    return (
+        f" The head that came with the weights gives {wording.percent(last.batch.original_agreement)} of these images "
+        f"the class that it gave before training (Kullback-Leibler divergence "
+        f"{wording.number(last.batch.original_divergence)} nats)."
     )
 
 

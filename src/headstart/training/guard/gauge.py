@@ -63,7 +63,9 @@ class Gauge:
         now = classifier.state()
         classifier.restore(start)
         self._layers = self._last_layers()
+        self._original_logits: Floats | None = None
         self._start, _ = self._outputs()
+        self._original = self._original_logits
         self._statistics = {name: (m.clone(), v.clone()) for name, m, v in self._running_statistics()}
         classifier.restore(now)
 
@@ -76,7 +78,16 @@ class Gauge:
             for group in self._start
         }
         right = float((logits.argmax(axis=1) == self._labels).mean())
-        return states, BatchState(images=len(logits), accuracy=right, log_loss=log_loss(softmax(logits), self._labels))
+        agreement, divergence = None, None
+        if self._original is not None and self._original_logits is not None:
+            agreement, divergence = agreement_of(self._original, self._original_logits)
+        return states, BatchState(
+            images=len(logits),
+            accuracy=right,
+            log_loss=log_loss(softmax(logits), self._labels),
+            original_agreement=agreement,
+            original_divergence=divergence,
+        )
 
     def _last_layers(self) -> dict[str, str]:
         """Layer group of the backbone -> the last of its layers that runs."""
@@ -106,8 +117,16 @@ class Gauge:
 
             return hook
 
+        original, features = self._classifier.original_head, list[Tensor]()
+        head = self._classifier.head
+        reads = head.register_forward_pre_hook(lambda module, given: features.append(given[0]))
         with self._hooked({layer: keep(group) for group, layer in self._layers.items()}):
             logits = self._run()
+        reads.remove()
+        # A head of another kind may sit elsewhere than the one that came with the weights.
+        if original is not None and features and features[0].flatten(1).shape[1] == original.weight.shape[1]:
+            given = original.logits(features[0].flatten(1).float().cpu())
+            self._original_logits = np.asarray(given.numpy(), np.float64)
         return found, logits
 
     def _run(self) -> Floats:
@@ -156,15 +175,27 @@ def group_state(now_NC: Floats, start_NC: Floats, *, statistics_drift: float | N
         statistics_drift: Of its BatchNorm layers.
     """
     least = DEAD_SHARE * float(np.median(start_NC.std(axis=0)))
-    same_images = len(now_NC) > 1 and bool(np.isfinite(now_NC).all())
-    similarity = linear_cka(start_NC, now_NC) if same_images else 0.0
+    comparable = len(now_NC) > 1 and bool(np.isfinite(now_NC).all()) and bool(start_NC.std(axis=0).any())
     return GroupState(
-        cka=min(1.0, similarity) if similarity > 0 else None,
+        # 0 where the outputs do not differ any more: nothing is left of what they were.
+        cka=min(1.0, linear_cka(start_NC, now_NC)) if comparable else None,
         scale=_rms(now_NC) / max(_rms(start_NC), 1e-12),
         dead=float((now_NC.std(axis=0) <= least).mean()),
         dead_at_start=float((start_NC.std(axis=0) <= least).mean()),
         statistics_drift=statistics_drift,
     )
+
+
+def agreement_of(before_NC: Floats, now_NC: Floats) -> tuple[float, float]:  # noqa: N803
+    """(share of the images with the same class, mean Kullback-Leibler divergence KL(before || now) in nats).
+
+    Args:
+        before_NC: Logits of the head that came with the weights, on the features of the starting network.
+        now_NC: Its logits on the features of the network as it is.
+    """
+    before, now = (np.clip(softmax(logits), 1e-12, 1.0) for logits in (before_NC, now_NC))
+    same = float((before.argmax(axis=1) == now.argmax(axis=1)).mean())
+    return same, float((before * np.log(before / now)).sum(axis=1).mean())
 
 
 def statistics_drift(mean_C: Floats, variance_C: Floats, mean0_C: Floats, variance0_C: Floats) -> float:  # noqa: N803
