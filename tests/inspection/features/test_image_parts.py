@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from headstart.data.decoders.file_traces import FileTraces
 from headstart.inspection.features.image_parts import (
@@ -48,3 +49,23 @@ def test_files_become_numbers_even_without_a_header():
         assert len(rows) == 9
         assert np.isfinite(rows).all()
     assert format_rows(traces)[:, 0].tolist() == [1] * 8 + [0]
+
+
+def test_fine_detail_is_what_a_filter_of_scipy_leaves():
+    from scipy.ndimage import uniform_filter
+
+    rng = np.random.default_rng(0)
+    views = rng.integers(0, 256, (2, VIEW_SIDE, VIEW_SIDE, 3)).astype(np.uint8)
+    sums, counts = (
+        uniform_filter(values, (0, 7, 7, 0), mode="constant")
+        for values in (views.astype(np.float64), np.ones(views.shape))
+    )
+    fine = views - sums / counts
+    corner = square_rows(views, 0, 40, detail="fine").reshape(2, 8, 8, 3)
+    np.testing.assert_allclose(corner, fine[:, :8, 40:], atol=1e-3)
+    inner = frame_rows(views, inset=6, detail="fine")
+    assert inner[0, 0] == pytest.approx(fine[0, 6, 6:8, 0].mean(), abs=1e-3)
+
+
+def test_fine_detail_forgets_how_bright_an_image_is():
+    np.testing.assert_allclose(frame_rows(view(100), detail="fine"), frame_rows(view(180), detail="fine"), atol=1e-3)

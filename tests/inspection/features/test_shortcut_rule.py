@@ -8,6 +8,7 @@ from headstart.inspection.features.shortcut_rule import (
     CORNERS,
     ImagePart,
     PartSkills,
+    Place,
     clearest,
     known_classes,
     shortcuts_of,
@@ -27,10 +28,14 @@ def telling(share: float, *, only: int | None = None) -> HeldOut:
     return HeldOut(LABELS, np.arange(600), np.eye(3)[np.where(knows, LABELS, guesses)])
 
 
-def skills(whole: float = 0.9, elsewhere: float = 0.0, **told: HeldOut) -> PartSkills:
+def skills(whole: float = 0.9, elsewhere: float = 0.0, fine: HeldOut | None = None, **told: HeldOut) -> PartSkills:
+    """`fine` is what the edge tells in fine detail."""
     parts = {part: told.get(part.name, telling(0)) for part in ImagePart}
     control = (telling(elsewhere), telling(0))
-    return PartSkills(parts, dict.fromkeys((*CORNERS, ImagePart.EDGE), control), telling(whole))
+    places = {part: (Place(parts[part], control),) for part in (*CORNERS, ImagePart.EDGE)}
+    if fine is not None:
+        places[ImagePart.EDGE] += (Place(fine, (telling(0), telling(0))),)
+    return PartSkills(parts, places, telling(whole))
 
 
 def test_chance_is_no_shortcut():
@@ -55,6 +60,13 @@ def test_a_place_is_named_for_its_lead_over_the_same_area_elsewhere():
     assert (found.part, found.label) == (ImagePart.TOP_LEFT, 1)
     assert found.elsewhere == pytest.approx(0, abs=0.15)
     assert shortcuts_of(skills(elsewhere=0.6, EDGE=telling(0.6))) == []
+
+
+def test_a_faint_mark_is_named_by_its_fine_detail_where_every_part_tells_the_class():
+    assert shortcuts_of(skills(elsewhere=0.7, EDGE=telling(0.8))) == []
+    marked = telling(0.6, only=1)
+    (found,) = clearest(shortcuts_of(skills(elsewhere=0.7, EDGE=telling(0.8), fine=marked)))
+    assert (found.part, found.label, found.predictions) == (ImagePart.EDGE, 1, marked)
 
 
 def test_classes_of_few_groups_are_not_asked_for():

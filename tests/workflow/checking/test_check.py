@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
+import tifffile
 
 from headstart.data.checks.check_result import FeatureNote
 from headstart.errors import MissingExtraError
@@ -21,6 +23,18 @@ def test_check_computes_the_features_that_a_training_needs(make_folder: Callable
     assert found.to_dict()["features"] == {"images": 28}
     again = fill_store(EmbedOptions(str(folder))).figures
     assert (again.stored_before, again.computed) == (28, 0)
+
+
+def test_the_network_is_adapted_to_images_of_several_bands(tmp_path: Path):
+    rng = np.random.default_rng(0)
+    for label, band in (("a", 1), ("b", 4)):
+        (tmp_path / label).mkdir()
+        for index in range(14):
+            values = rng.integers(0, 500, (32, 32, 5)).astype(np.uint16)
+            values[:16, :16, band] += 4000
+            tifffile.imwrite(tmp_path / label / f"{index}.tif", values, photometric="minisblack", planarconfig="contig")
+    found = check(CheckOptions(str(tmp_path), input_size=32))
+    assert found.features == FeatureNote(28)
 
 
 def test_files_alone_need_no_network(image_folder: Path):

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Hashable, Sequence
+from typing import Literal, TypeAlias
 
 import numpy as np
 
-from headstart.arrays import Doubles, Floats
+from headstart.arrays import Doubles, Floats, Singles
 from headstart.data.decoders.file_traces import FileTraces
 from headstart.inspection.features.small_views import VIEW_SIDE, Views
 
@@ -15,40 +16,66 @@ FRAME = 2
 """Pixels of a view: a frame of 4 % of the side."""
 CORNER = 8
 """Pixels of a view: a square of a sixth of the side."""
+_REACH = 3
+"""Pixels of a view to each side: the surroundings of a pixel."""
 _COARSE = 6
 _LEVELS = 16
 _MOST_VALUES = 24
 """Values of a property that have a column each; the others are one."""
 _RANGES = 8
 
+Detail: TypeAlias = Literal["plain", "fine"]
+"""Pixels as they are, or without the mean of their surroundings."""
 
-def frame_rows(views_NSSC: Views, *, inset: int = 0, width: int = FRAME) -> Floats:  # noqa: N803 - shapes
-    """(N, F) pixels of a frame, `inset` pixels inside; along it two are one.
+
+def frame_rows(views_NSSC: Views, *, inset: int = 0, detail: Detail = "plain") -> Floats:  # noqa: N803 - shapes
+    """(N, F) pixels of a frame of FRAME pixels, `inset` pixels inside; along it two are one.
 
     Args:
         views_NSSC: Views.
         inset: Pixels of a view; 0 is the outermost.
-        width: Of the frame, pixels.
+        detail: plain gives the pixels, fine what is left of them without the mean of their surroundings.
     """
-    cut = views_NSSC[:, inset : VIEW_SIDE - inset, inset : VIEW_SIDE - inset].astype(np.float32)
-    upright = cut.swapaxes(1, 2)
-    strips = [side for whole in (cut, upright) for side in (whole[:, :width], whole[:, -width:])]
+    inside, outside = slice(inset, inset + FRAME), slice(VIEW_SIDE - inset - FRAME, VIEW_SIDE - inset)
+    along = slice(inset, VIEW_SIDE - inset)
+    areas = [(inside, along), (outside, along), (along, inside), (along, outside)]
+    strips = [_area(views_NSSC, down, across, detail) for down, across in areas]
     # Depth is kept, because a line of one pixel at the edge is a mark; along the edge pairs are enough.
-    paired = [strip.reshape(len(strip), width, -1, 2, 3).mean(axis=3) for strip in strips]
+    deep = [strip if at < 2 else strip.swapaxes(1, 2) for at, strip in enumerate(strips)]
+    paired = [strip.reshape(len(strip), FRAME, -1, 2, 3).mean(axis=3) for strip in deep]
     return np.concatenate([strip.reshape(len(strip), -1) for strip in paired], axis=1)
 
 
-def square_rows(views_NSSC: Views, top: int, left: int, *, side: int = CORNER) -> Floats:  # noqa: N803
-    """(N, F) pixels of a square.
+def square_rows(views_NSSC: Views, top: int, left: int, *, detail: Detail = "plain") -> Floats:  # noqa: N803
+    """(N, F) pixels of a square of CORNER pixels a side.
 
     Args:
         views_NSSC: Views.
         top: Row of its upper edge.
         left: Column of its left edge.
-        side: Pixels of a view.
+        detail: plain gives the pixels, fine what is left of them without the mean of their surroundings.
     """
-    square = views_NSSC[:, top : top + side, left : left + side].astype(np.float32)
+    square = _area(views_NSSC, slice(top, top + CORNER), slice(left, left + CORNER), detail)
     return np.asarray(square.reshape(len(square), -1))
+
+
+def _area(views_NSSC: Views, down: slice, across: slice, detail: Detail) -> Floats:  # noqa: N803
+    """(N, H, W, 3) part of the views."""
+    if detail == "plain":
+        return np.asarray(views_NSSC[:, down, across], np.float32)
+    # Of what an image shows little is left, and its sign is by chance; a mark stays, because it is at one place always.
+    near = [slice(max(0, side.start - _REACH), min(VIEW_SIDE, side.stop + _REACH)) for side in (down, across)]
+    cut = views_NSSC[:, near[0], near[1]].astype(np.float32)
+    means = [_local_means(side, around) for side, around in zip((down, across), near, strict=True)]
+    smooth = np.tensordot(np.tensordot(cut, means[0], axes=(1, 1)), means[1], axes=(1, 1))
+    return np.asarray(views_NSSC[:, down, across] - smooth.transpose(0, 2, 3, 1), np.float32)
+
+
+def _local_means(side: slice, around: slice) -> Singles:
+    """(len(side), len(around)) means over at most _REACH pixels to both sides."""
+    places, seen = np.arange(side.start, side.stop), np.arange(around.start, around.stop)
+    near = np.abs(places[:, None] - seen) <= _REACH
+    return np.asarray(near / near.sum(axis=1, keepdims=True), np.float32)
 
 
 def colour_rows(views_NSSC: Views) -> Floats:  # noqa: N803

@@ -72,7 +72,7 @@ def find_shortcuts(images: CheckedFeatures) -> list[Finding]:
 def _finding(
     one: Shortcut, skills: PartSkills, small: SmallViews, classes: Sequence[str], ids: Sequence[str]
 ) -> Finding:
-    predictions = skills.by_part[one.part]
+    predictions = one.predictions
     hits = predictions.predicted_N == predictions.labels_N
     if one.label is None:
         evidence = (
@@ -102,7 +102,7 @@ def _accuracy(predictions: HeldOut) -> str:
 def _of_class(one: Shortcut, skills: PartSkills, classes: Sequence[str]) -> str:
     """`width and height alone tell class a from the others: balanced accuracy ...`."""
     assert one.label is not None
-    alone = one_against_others(skills.by_part[one.part], one.label)
+    alone = one_against_others(one.predictions, one.label)
     whole = one_against_others(skills.whole, one.label)
     others = f"class {classes[1 - one.label]}" if len(classes) == 2 else "the others"
     elsewhere = "" if one.elsewhere is None else f", the same area elsewhere {(1 + one.elsewhere) / 2:.2f}"

@@ -160,8 +160,6 @@ def _with_features(
     """The result with what the features show, or with the reason why they were not compared."""
     if len(facts.readable) < LEAST_COMPARED_IMAGES:
         return found
-    if spec.decoding.band_count is not None:
-        return replace(found, features=FeatureNote(0, "images of several bands are compared by files and pixels only"))
     try:
         images = checked_features(facts, groups, find_model(request.model or DEFAULT_MODEL), spec, progress=progress)
     except MissingExtraError as error:

@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 
 from headstart.data.checks.image_checks import FileFacts
-from headstart.data.sources.reading import ImageRecord
+from headstart.data.sources.reading import WHOLE, ImageRecord
 from headstart.engine.known.features import pooled_part
 from headstart.engine.known.pretrained import feature_extractor
 from headstart.engine.store.activations import Activations, matrix_of, plain_view
@@ -16,6 +16,7 @@ from headstart.input_spec import InputSpec
 from headstart.inspection.features.checked_features import CheckedFeatures
 from headstart.networks.cards.catalog import ModelChoice
 from headstart.runs.progress import Progress
+from headstart.training.channels.adapting import SetAdapter
 
 MOST_COMPARED_IMAGES = 10_000
 """Images whose features are compared: more would take minutes, and findings about classes and splits need no more."""
@@ -31,6 +32,8 @@ def checked_features(
 ) -> CheckedFeatures:
     """Features of at most MOST_COMPARED_IMAGES images, those of a stratified sample where there are more.
 
+    Of images with several bands the network is adapted to the training images as it is before a training.
+
     Args:
         facts: Of all images.
         groups: Image id -> group.
@@ -39,15 +42,17 @@ def checked_features(
         progress: Receives the progress.
 
     Raises:
+        DataError: an image of several bands cannot be read.
         MissingExtraError: the network was never used here, and torch is not installed.
         DiskFullError: no room for the features.
     """
     records = stratified(_one_a_file(facts), most=MOST_COMPARED_IMAGES)
-    part = pooled_part(feature_extractor(choice, size=spec.size, purpose="features"))
+    adapted = SetAdapter([record for record in records if record.split in ("train", WHOLE)] or records).adapted(spec)
+    part = pooled_part(feature_extractor(choice, size=adapted.spec.size, purpose="features", adapter=adapted.adapter))
     digests = {record.id: bytes.fromhex(facts.digests[record.id]) for record in records}
-    activations = Activations(part, spec, digests, ActivationStore(), images_to_come=len(records))
+    activations = Activations(part, adapted.spec, digests, ActivationStore(), images_to_come=len(records))
     tick: Callable[[int], object] = progress(f"features ({part.cut_point})", len(records))
-    rows = activations.reader(records, [plain_view(spec)], on_images=tick)
+    rows = activations.reader(records, [plain_view(adapted.spec)], on_images=tick)
     return CheckedFeatures(tuple(records), matrix_of(rows), facts, groups, spec.decoding)
 
 
