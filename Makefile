@@ -61,6 +61,9 @@ benchmarks: env $(PEERS) $(TRUNK)
 	$(PYTHON) benchmarks/imbalance.py
 	$(PYTHON) benchmarks/label_errors.py
 	$(PYTHON) benchmarks/duplicate_copies.py
+	$(PYTHON) benchmarks/shortcuts.py
+	$(PYTHON) benchmarks/drift.py
+	$(PYTHON) benchmarks/drift_trained.py
 	$(PYTHON) benchmarks/stored_views.py
 	$(PYTHON) benchmarks/stored_views.py --cases head lite0 --sets cifar10 rsscn7 chest_xray --other-seeds 3
 	$(PYTHON) benchmarks/tuning_recipe.py --decisions --write

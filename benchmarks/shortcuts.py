@@ -149,11 +149,16 @@ class Archive:
         self.by_class = pictures(name)
         self._archive = tarfile.open(Path(os.environ["HEADSTART_DATA"]) / f"{name}.tar")  # noqa: SIM115 - kept open
 
+    def close(self) -> None:
+        """Close the file."""
+        self._archive.close()
+
     def read(self, name: str) -> Pixels:
         """RGB pixels."""
         file = self._archive.extractfile(name)
         assert file is not None
-        return np.asarray(Image.open(io.BytesIO(file.read())).convert("RGB"))
+        pixels: Pixels = np.asarray(Image.open(io.BytesIO(file.read())).convert("RGB"), np.uint8)
+        return pixels
 
 
 def drawn(archive: Archive, base: Base, seed: int) -> list[tuple[str, str]]:
