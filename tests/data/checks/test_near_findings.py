@@ -25,7 +25,7 @@ def test_a_group_across_given_splits_is_a_warning_with_counts():
     names = ["train/a/1", "train/a/2", "test/a/3", "train/b/4"]
     (finding,) = findings_of(names, ("test/a/3", "train/a/1", "train/a/2")).values()
     assert (finding.what, finding.level) == ("near_duplicates_in_two_splits", "warning")
-    assert "1 groups of near-identical images lie in more than one split (1 in test, 2 in train)" in finding.evidence
+    assert "1 group of near-identical images lies in more than one split (1 in test, 2 in train)" in finding.evidence
     assert finding.images == (("test/a/3", "train/a/1", "train/a/2"),)
 
 

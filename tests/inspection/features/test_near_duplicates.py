@@ -72,7 +72,7 @@ def test_turned_copies_of_one_class_are_one_finding(saved):
         saved([("all/a/p.png", 0, picture(0)), ("all/a/q.png", 0, turned(picture(0), 10)), *others()])
     )
     assert (found.what, found.level) == ("altered_copies", "warning")
-    assert "2 of 10 images are altered copies of another (1 group; all pairs: 1 turned)" in found.evidence
+    assert "2 of 10 images are altered copies of another (1 group, all pairs: 1 turned)" in found.evidence
 
 
 def test_what_thumbnails_found_is_not_reported_again(saved):

@@ -6,14 +6,21 @@ import csv
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from headstart.amounts import count_text
+from headstart.data.checks.copy_findings import CopyKind, find_copy_findings
 from headstart.data.checks.near_duplicates import NearDuplicates
 from headstart.data.sources.reading import ImageRecord
 from headstart.errors import DataError
 from headstart.findings import Finding, ImageGroups, groups_text
 
-WORTH_A_WARNING = 0.01
-"""From this share of near-identical images on, the finding is a warning."""
+_NEAR_IDENTICAL = CopyKind(
+    "near_duplicates",
+    groups_of="near-identical images",
+    are="near-identical to another",
+    split_remedy="remove them from one, or write all groups to a table with headstart check DATA --near-duplicates "
+    "groups.csv and train on that",
+    inside_remedy="headstart keeps each group on one side of its own splits; headstart check DATA --near-duplicates "
+    "groups.csv writes all groups to a table",
+)
 
 
 def find_near_findings(
@@ -33,68 +40,7 @@ def find_near_findings(
         tuple(group for group in some if len({digests[name] for name in group}) > 1)
         for some in (near.groups, near.too_large)
     )
-    across = tuple(group for group in groups if len({known[name].split for name in group}) > 1)
-    mislabelled = tuple(group for group in groups if len({known[name].label for name in group}) > 1)
-    # Groups with several labels count here too: they are as near-identical, whatever their labels are.
-    inside = tuple(group for group in groups if group not in across)
-    return [
-        *_across_splits(across, known),
-        *_across_classes(mislabelled),
-        *_inside(inside, len(records)),
-        *_all_alike(too_large, known),
-    ]
-
-
-def _across_splits(groups: ImageGroups, known: Mapping[str, ImageRecord]) -> list[Finding]:
-    if not groups:
-        return []
-    counts: dict[str, int] = {}
-    for group in groups:
-        for name in group:
-            counts[known[name].split] = counts.get(known[name].split, 0) + 1
-    held = ", ".join(f"{count} in {split}" for split, count in counts.items())
-    return [
-        Finding(
-            "warning",
-            "near_duplicates_in_two_splits",
-            f"{len(groups)} groups of near-identical images lie in more than one split ({held}): {groups_text(groups)}",
-            "the figures are too good as long as they are on both sides: remove them from one, or write all groups to "
-            "a table with headstart check DATA --near-duplicates groups.csv and train on that",
-            groups,
-        )
-    ]
-
-
-def _across_classes(groups: ImageGroups) -> list[Finding]:
-    if not groups:
-        return []
-    return [
-        Finding(
-            "warning",
-            "near_duplicates_in_two_classes",
-            f"{len(groups)} groups of near-identical images carry several labels: {groups_text(groups)}",
-            "look at them: where they show the same thing, one of the labels is wrong",
-            groups,
-        )
-    ]
-
-
-def _inside(groups: ImageGroups, images: int) -> list[Finding]:
-    if not groups:
-        return []
-    count = sum(map(len, groups))
-    joined = count_text(len(groups), "group")
-    return [
-        Finding(
-            "warning" if count >= WORTH_A_WARNING * images else "info",
-            "near_duplicates",
-            f"{count} of {images} images are near-identical to another ({joined}, the largest of "
-            f"{max(map(len, groups))}): {groups_text(groups)}",
-            "they count as one scene: headstart keeps each group on one side of its own splits; "
-            "headstart check DATA --near-duplicates groups.csv writes all groups to a table",
-            groups,
-        )
-    ]
+    return [*find_copy_findings(groups, known, _NEAR_IDENTICAL), *_all_alike(too_large, known)]
 
 
 def _all_alike(groups: ImageGroups, known: Mapping[str, ImageRecord]) -> list[Finding]:

@@ -11,11 +11,11 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from headstart.amounts import count_text
 from headstart.arrays import Floats, Positions
+from headstart.data.checks.copy_findings import CopyKind, find_copy_findings
 from headstart.data.checks.near_duplicates import components
 from headstart.data.loading import ImageFault, read_image
-from headstart.findings import Finding, ImageGroups, groups_text
+from headstart.findings import Finding
 from headstart.inspection.features.alignment import SMALL_SIDE, Alignment, FineStructure, align, small_grey, structure
 from headstart.inspection.features.checked_features import CheckedFeatures
 
@@ -33,7 +33,13 @@ MOST_WITHOUT_COPY = 120
 TURNED_DEGREES = 2.5
 _STRUCTURES_HELD = 64
 _BLOCK_VALUES = 2**22
-_WARNING_SHARE = 0.01
+_ALTERED = CopyKind(
+    "altered_copies",
+    groups_of="altered copies (mirrored, turned or cropped)",
+    are="altered copies of another",
+    split_remedy="remove them from one",
+    inside_remedy="give the images of a group one name in a column `group` of a table, so that no split separates them",
+)
 
 
 def find_altered_copies(images: CheckedFeatures) -> list[Finding]:
@@ -53,10 +59,8 @@ def find_altered_copies(images: CheckedFeatures) -> list[Finding]:
     records = images.records
     groups = tuple(tuple(records[at].id for at in members) for members in found)
     kinds = ", ".join(f"{count} {kind}" for kind, count in Counter(kind_of(one) for _, one in pairs).most_common())
-    split = tuple(g for g, members in zip(groups, found, strict=True) if len({records[at].split for at in members}) > 1)
-    mixed = tuple(g for g, members in zip(groups, found, strict=True) if len({records[at].label for at in members}) > 1)
-    inside = tuple(group for group in groups if group not in split)
-    return [*_across_splits(split), *_across_classes(mixed), *_inside(inside, len(records), kinds)]
+    known_records = {record.id: record for record in records}
+    return find_copy_findings(groups, known_records, _ALTERED, note=f"all pairs: {kinds}")
 
 
 def kind_of(alignment: Alignment) -> str:
@@ -145,50 +149,3 @@ def _least_match(found: Alignment) -> float:
     if found.placing.mirrored:
         return LEAST_MIRRORED_MATCH
     return LEAST_PLAIN_MATCH if found.is_plain else LEAST_ALTERED_MATCH
-
-
-def _across_splits(groups: ImageGroups) -> list[Finding]:
-    if not groups:
-        return []
-    return [
-        Finding(
-            "warning",
-            "altered_copies_in_two_splits",
-            f"{count_text(len(groups), 'group')} of altered copies (mirrored, turned or cropped) "
-            f"{'lies' if len(groups) == 1 else 'lie'} in more than one split: {groups_text(groups)}",
-            "the figures are too good as long as they are on both sides: remove them from one",
-            groups,
-        )
-    ]
-
-
-def _across_classes(groups: ImageGroups) -> list[Finding]:
-    if not groups:
-        return []
-    return [
-        Finding(
-            "warning",
-            "altered_copies_in_two_classes",
-            f"{count_text(len(groups), 'group')} of altered copies (mirrored, turned or cropped) "
-            f"{'carries' if len(groups) == 1 else 'carry'} several labels: {groups_text(groups)}",
-            "look at them: where they show the same thing, one of the labels is wrong",
-            groups,
-        )
-    ]
-
-
-def _inside(groups: ImageGroups, images: int, kinds: str) -> list[Finding]:
-    if not groups:
-        return []
-    count = sum(map(len, groups))
-    return [
-        Finding(
-            "warning" if count >= _WARNING_SHARE * images else "info",
-            "altered_copies",
-            f"{count:,} of {images:,} images are altered copies of another ({count_text(len(groups), 'group')}; "
-            f"all pairs: {kinds}): {groups_text(groups)}",
-            "they count as one scene: give the images of a group one name in a column `group` of a table, so that no "
-            "split separates them",
-            groups,
-        )
-    ]
