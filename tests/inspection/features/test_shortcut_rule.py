@@ -69,6 +69,11 @@ def test_a_faint_mark_is_named_by_its_fine_detail_where_every_part_tells_the_cla
     assert (found.part, found.label, found.predictions) == (ImagePart.EDGE, 1, marked)
 
 
+def test_a_mark_comes_before_contents_that_tell_more():
+    found = clearest(shortcuts_of(skills(COLOUR=telling(0.89), TOP_LEFT=telling(0.6, only=1))))
+    assert [one.part for one in found] == [ImagePart.TOP_LEFT, ImagePart.COLOUR]
+
+
 def test_classes_of_few_groups_are_not_asked_for():
     labels, groups = np.array([0, 0, 0, 1, 1, 1]), np.array([0, 1, 2, 3, 3, 4])
     assert known_classes(labels, groups, least_groups=3).tolist() == [0, 1, 2]

@@ -156,7 +156,7 @@ _OF_TRACES: dict[ImagePart, Callable[[tuple[FileTraces, ...]], Floats]] = {
 
 
 def shortcuts_of(skills: PartSkills) -> list[Shortcut]:
-    """Classes that a part gives away, the clearest first.
+    """Classes that a part gives away, the clearest first: traces and marks, then contents.
 
     Args:
         skills: Of all parts.
@@ -175,17 +175,18 @@ def shortcuts_of(skills: PartSkills) -> list[Shortcut]:
         for place in skills.places.get(part, ()):
             found += _marks(part, place, skills.whole, comparisons)
         found += _contents(part, skills, of_class, beyond)
-    return sorted(found, key=lambda shortcut: (-round(shortcut.skill.value, 1), _rank(shortcut)))
+    return sorted(found, key=_order)
 
 
-def _rank(shortcut: Shortcut) -> int:
-    """Place among parts that tell equally well: the one that leaves the least doubt comes first."""
+def _order(shortcut: Shortcut) -> tuple[bool, float, int]:
+    """Place among all: what leaves the least doubt comes first."""
     if shortcut.part in TRACES:
-        return 1
+        return (False, -round(shortcut.skill.value, 1), 1)
     if shortcut.elsewhere is not None:
-        return 0
-    # A mark in the edge makes the image brighter, and a brighter image has a brighter edge.
-    return 2 if shortcut.part in (ImagePart.COLOUR, ImagePart.COARSE) else 3
+        return (False, -round(shortcut.skill.value, 1), 0)
+    # A content may be what the class means. A mark in the edge makes the image brighter, and a brighter image has a
+    # brighter edge.
+    return (True, -round(shortcut.skill.value, 1), 0 if shortcut.part in (ImagePart.COLOUR, ImagePart.COARSE) else 1)
 
 
 def _traces(part: ImagePart, skills: PartSkills, of_class: list[Skill], beyond: list[int]) -> list[Shortcut]:
