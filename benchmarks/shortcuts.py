@@ -46,7 +46,7 @@ Pixels: TypeAlias = npt.NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
-class Strength:
+class Magnitude:
     """How much of a mark there is."""
 
     share: float
@@ -59,11 +59,11 @@ class Strength:
     """All values are multiplied by it."""
 
 
-STRENGTHS = {
-    "strong": Strength(1.0, 1.0, 60, 2.0),
-    "medium": Strength(0.8, 0.6, 80, 1.6),
-    "weak": Strength(0.6, 0.4, 88, 1.4),
-    "faint": Strength(0.3, 0.2, 89, 1.15),
+MAGNITUDES = {
+    "strong": Magnitude(1.0, 1.0, 60, 2.0),
+    "medium": Magnitude(0.8, 0.6, 80, 1.6),
+    "weak": Magnitude(0.6, 0.4, 88, 1.4),
+    "faint": Magnitude(0.3, 0.2, 89, 1.15),
 }
 """The first three should be found; the last shows where finding ends."""
 PARTS_OF = {
@@ -104,24 +104,24 @@ def blended(pixels: Pixels, where_HW: npt.NDArray[np.bool_], colour: Sequence[in
     return np.clip(found.round(), 0, 255).astype(np.uint8)
 
 
-def marked(pixels: Pixels, kind: str, strength: Strength) -> Pixels:
+def marked(pixels: Pixels, kind: str, magnitude: Magnitude) -> Pixels:
     """The image with its mark; a mark of compression is made where the file is saved."""
     height, width = pixels.shape[:2]
     area = np.zeros((height, width), bool)
     if kind == "corner":
         area[: max(1, height // 12), -max(1, width // 12) :] = True
-        return blended(pixels, area, (255, 255, 255), strength.opacity)
+        return blended(pixels, area, (255, 255, 255), magnitude.opacity)
     if kind == "edge":
         line = max(1, min(height, width) // 64)
         area[:line] = area[-line:] = area[:, :line] = area[:, -line:] = True
-        return blended(pixels, area, (0, 0, 0), strength.opacity)
+        return blended(pixels, area, (0, 0, 0), magnitude.opacity)
     if kind == "stamp":
         dot = max(1, min(height, width) // 40)
         letter = np.kron(_LETTER, np.ones((dot, dot), bool))
         area[-letter.shape[0] - dot : -dot, dot : dot + letter.shape[1]] = letter
-        return blended(pixels, area, (255, 255, 0), strength.opacity)
+        return blended(pixels, area, (255, 255, 0), magnitude.opacity)
     if kind == "brightness":
-        return np.clip(pixels.astype(np.float32) * strength.gain, 0, 255).round().astype(np.uint8)
+        return np.clip(pixels.astype(np.float32) * magnitude.gain, 0, 255).round().astype(np.uint8)
     return pixels
 
 
@@ -197,13 +197,13 @@ def findings_of(
     return find_shortcuts(seen)
 
 
-def trial(archive: Archive, base: Base, kind: str, strength: Strength, seed: int) -> Row:
+def trial(archive: Archive, base: Base, kind: str, magnitude: Magnitude, seed: int) -> Row:
     """What was found where one class is marked."""
 
     def encode(pixels: Pixels, label: str, number: int) -> bytes:
-        if label == "a" or number >= round(strength.share * base.per_class):
+        if label == "a" or number >= round(magnitude.share * base.per_class):
             return saved(pixels)
-        return saved(marked(pixels, kind, strength), strength.quality if kind == "compression" else QUALITY)
+        return saved(marked(pixels, kind, magnitude), magnitude.quality if kind == "compression" else QUALITY)
 
     found = [finding.evidence for finding in findings_of(archive, drawn(archive, base, seed), encode)]
     named = any(evidence.startswith(f"the {part} alone") for evidence in found for part in PARTS_OF[kind])
@@ -215,10 +215,10 @@ def measure_marks(kept: Kept, seeds: range) -> None:
         for base in BASES:
             archive = Archive(base.set)
             for kind in KINDS:
-                for strength in STRENGTHS:
-                    cell = {"part": "marks", "base": base.name, "kind": kind, "strength": strength, "seed": seed}
+                for magnitude in MAGNITUDES:
+                    cell = {"part": "marks", "base": base.name, "kind": kind, "magnitude": magnitude, "seed": seed}
                     if not kept.has(**cell):
-                        kept.add({**cell, **trial(archive, base, kind, STRENGTHS[strength], seed)})
+                        kept.add({**cell, **trial(archive, base, kind, MAGNITUDES[magnitude], seed)})
 
 
 def measure_alarms(kept: Kept, count: int) -> None:
@@ -256,29 +256,31 @@ def exact_interval(found: int, count: int) -> tuple[float, float]:
 
 
 def mark_table(rows: Sequence[Row], classes: str) -> str:
-    """Found marks by kind and strength."""
-    lines = ["| mark | " + " | ".join(STRENGTHS) + " |", "|" + " - |" * (1 + len(STRENGTHS))]
+    """Found marks by kind and magnitude."""
+    lines = ["| mark | " + " | ".join(MAGNITUDES) + " |", "|" + " - |" * (1 + len(MAGNITUDES))]
     for kind in KINDS:
         cells = []
-        for strength in STRENGTHS:
-            cell = [r["found"] for r in rows if (r["kind"], r["strength"]) == (kind, strength) and classes in r["base"]]
+        for magnitude in MAGNITUDES:
+            cell = [
+                r["found"] for r in rows if (r["kind"], r["magnitude"]) == (kind, magnitude) and classes in r["base"]
+            ]
             cells.append(share(sum(cell), len(cell)) if cell else "")
         lines.append(f"| {kind} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
 
 def all_found(rows: Sequence[Row], classes: str, kinds: Sequence[str] = KINDS) -> str:
-    """Marks of the three strengths that should be found."""
-    should = [r["found"] for r in rows if classes in r["base"] and r["strength"] != "faint" and r["kind"] in kinds]
+    """Marks of the three magnitudes that should be found."""
+    should = [r["found"] for r in rows if classes in r["base"] and r["magnitude"] != "faint" and r["kind"] in kinds]
     return share(sum(should), len(should))
 
 
 def section(rows: Sequence[Row]) -> str:
     """The section of docs/benchmarks.md."""
     marks, alarms, sets = ([row for row in rows if row["part"] == part] for part in ("marks", "alarms", "sets"))
-    strengths = "\n".join(
+    magnitudes = "\n".join(
         f"| {name} | {100 * one.share:.0f} % | {one.opacity} | {one.quality} against {QUALITY} | {one.gain} |"
-        for name, one in STRENGTHS.items()
+        for name, one in MAGNITUDES.items()
     )
     named = "\n".join(f"- {row['set']}: {'; '.join(row['evidence']) or 'nothing'}." for row in sets)
     by_size = ", ".join(
@@ -295,9 +297,9 @@ random halves of images that show the same things. Corner: a white square of a t
 1/64 of the side. Stamp: a yellow letter of an eighth of the side. Compression: another JPEG quality. Brightness: all
 values times a gain. A mark is found where a finding names the part that carries it.
 
-| strength | share of the class | opacity of corner, edge, stamp | JPEG quality | gain |
+| magnitude | share of the class | opacity of corner, edge, stamp | JPEG quality | gain |
 | - | - | - | - | - |
-{strengths}
+{magnitudes}
 
 Machine: {where(("numpy", "scipy", "pillow"))}. Features of whole images at {INPUT_SIZE} pixels. Intervals: 95 %,
 Clopper and Pearson.
@@ -306,13 +308,13 @@ Clopper and Pearson.
 
 {mark_table(marks, "random")}
 
-Of the three strengths above faint: {all_found(marks, "random")}.
+Of the three magnitudes above faint: {all_found(marks, "random")}.
 
 ### Found marks, real classes
 
 {mark_table(marks, "real")}
 
-Of the three strengths above faint without brightness: {all_found(marks, "real", unbright)}. The brightness of
+Of the three magnitudes above faint without brightness: {all_found(marks, "real", unbright)}. The brightness of
 real classes may be what they mean; it is named where it tells them as well as the whole image does.
 
 ### False alarms
@@ -329,7 +331,7 @@ def main() -> None:
     """Measure what is missing, and write the section."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--parts", nargs="+", default=["marks", "alarms", "sets"], choices=["marks", "alarms", "sets"])
-    parser.add_argument("--trials", type=int, default=20, help="of each base, kind and strength")
+    parser.add_argument("--trials", type=int, default=20, help="of each base, kind and magnitude")
     parser.add_argument("--alarms", type=int, default=240)
     parser.add_argument("--write", action="store_true", help="only write the section")
     options = parser.parse_args()

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from shortcuts import KINDS, STRENGTHS, Archive, Base, drawn, exact_interval, mark_table, marked, saved
+from shortcuts import KINDS, MAGNITUDES, Archive, Base, drawn, exact_interval, mark_table, marked, saved
 
 GREY = np.full((60, 80, 3), 100, np.uint8)
 
 
 def test_each_mark_changes_its_own_place():
-    changed = {kind: (marked(GREY, kind, STRENGTHS["strong"]) != GREY).any(axis=2) for kind in KINDS}
+    changed = {kind: (marked(GREY, kind, MAGNITUDES["strong"]) != GREY).any(axis=2) for kind in KINDS}
     assert changed["corner"].sum() == 5 * 6
     assert changed["corner"][:5, -6:].all()
     assert not changed["edge"][1:-1, 1:-1].any()
@@ -25,7 +25,7 @@ def test_each_mark_changes_its_own_place():
 
 
 def test_a_weaker_mark_changes_less():
-    gone = [int(marked(GREY, "edge", one)[0, 0, 0]) for one in STRENGTHS.values()]
+    gone = [int(marked(GREY, "edge", one)[0, 0, 0]) for one in MAGNITUDES.values()]
     assert gone == sorted(gone)
     assert gone[0] == 0
 
@@ -38,9 +38,9 @@ def test_intervals_are_those_of_scipy():
         assert exact_interval(found, count) == pytest.approx((theirs.low, theirs.high))
 
 
-def test_found_marks_are_counted_by_kind_strength_and_classes():
+def test_found_marks_are_counted_by_kind_magnitude_and_classes():
     rows = [
-        {"kind": "edge", "strength": "weak", "base": f"rsscn7, {classes} classes", "found": found}
+        {"kind": "edge", "magnitude": "weak", "base": f"rsscn7, {classes} classes", "found": found}
         for classes, found in (("real", False), ("random", True), ("random", False))
     ]
     line = next(line for line in mark_table(rows, "random").splitlines() if line.startswith("| edge"))
