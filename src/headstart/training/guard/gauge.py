@@ -103,7 +103,7 @@ class Gauge:
             return hook
 
         with self._hooked({name: note(name) for name in leaves if owners.get(name) in self._backbone}):
-            self._run()
+            self._run(images=2)
         return {group: found[group] for group in self._backbone if group in found}
 
     def _outputs(self) -> tuple[dict[str, Floats], Floats]:
@@ -129,9 +129,10 @@ class Gauge:
             self._original_logits = np.asarray(given.numpy(), np.float64)
         return found, logits
 
-    def _run(self) -> Floats:
+    def _run(self, images: int | None = None) -> Floats:
+        """(N, K) logits of the fixed batch, or of its first images."""
         with in_evaluation_mode(self._classifier.network), torch.inference_mode():
-            output = self._runs(*self._batch)
+            output = self._runs(*(tensor[:images] for tensor in self._batch))
             (logits, _), *_ = self._classifier.weighted_logits(output)
             return np.asarray(logits.float().cpu().numpy(), np.float64)
 
