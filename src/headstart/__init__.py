@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from headstart.advice.result import Advice
     from headstart.advice.shortlist.ranking import Shortlist
     from headstart.apps.library.comparison import compare, resume_comparison
+    from headstart.apps.library.diagnosis import doctor
     from headstart.apps.library.evaluation import evaluate, predict, report
     from headstart.apps.library.images import advise, check, embed, probe
     from headstart.apps.library.networks import models, shortlist
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from headstart.comparison.questions import question
     from headstart.data.checks.check_result import CheckResult
     from headstart.delivery.predictions import Predictions
+    from headstart.diagnosis.finding import DoctorFinding, DoctorResult
     from headstart.errors import HeadstartError
     from headstart.networks.cards.finding import find_model
     from headstart.networks.groups.grouping import layer_groups
@@ -52,6 +54,8 @@ _HOME = {
     "CompareResult": ("headstart.apps.library.results", "CompareResult"),
     "DataPlan": ("headstart.plan.plan", "DataPlan"),
     "DepthProbe": ("headstart.workflow.probing", "DepthProbe"),
+    "DoctorFinding": ("headstart.diagnosis.finding", "DoctorFinding"),
+    "DoctorResult": ("headstart.diagnosis.finding", "DoctorResult"),
     "Embedding": ("headstart.workflow.embedding", "Embedding"),
     "EvaluateResult": ("headstart.prediction.evaluation", "EvaluateResult"),
     "GridPlan": ("headstart.comparison.grid", "GridPlan"),
@@ -72,6 +76,7 @@ _HOME = {
     "check": ("headstart.apps.library.images", "check"),
     "compare": ("headstart.apps.library.comparison", "compare"),
     "discriminative": ("headstart.plan.presets", "discriminative"),
+    "doctor": ("headstart.apps.library.diagnosis", "doctor"),
     "embed": ("headstart.apps.library.images", "embed"),
     "evaluate": ("headstart.apps.library.evaluation", "evaluate"),
     "feature_extraction": ("headstart.plan.presets", "feature_extraction"),
@@ -106,6 +111,8 @@ __all__ = [
     "CompareResult",
     "DataPlan",
     "DepthProbe",
+    "DoctorFinding",
+    "DoctorResult",
     "Embedding",
     "EvaluateResult",
     "GridPlan",
@@ -126,6 +133,7 @@ __all__ = [
     "check",
     "compare",
     "discriminative",
+    "doctor",
     "embed",
     "evaluate",
     "feature_extraction",

@@ -36,6 +36,7 @@ COMMANDS = {
     "evaluate": CommandEntry("evaluate", "Evaluate a bundle on labelled images."),
     "predict": CommandEntry("predict", "Predict the class of new images."),
     "advise": CommandEntry("advise", "Advise on strategy, network and settings for your images."),
+    "doctor": CommandEntry("diagnosis.doctor", "Find what is wrong with a run, and the likely causes."),
     "models": CommandEntry("models", "List, search or show pretrained networks."),
     "cache": CommandEntry("cache", "Show, clear or limit the activation cache."),
     "embed": CommandEntry("embed", "Compute features of images with a frozen network."),

@@ -12,7 +12,7 @@ import typer
 from headstart.amounts import count_text
 from headstart.apps.cli.options import data_and_json
 from headstart.apps.cli.options import training as of
-from headstart.apps.cli.options.filters import FILTERS, query_of
+from headstart.apps.cli.options.filters import NETWORK_FILTERS, query_of
 from headstart.apps.cli.text.printing import channels_lines, json_text, number_cell, show_text, wrapped
 from headstart.errors import Interrupted
 
@@ -24,7 +24,7 @@ _MOST_NAMED = 5
 """So many networks that tie are named."""
 
 
-@FILTERS.add_to
+@NETWORK_FILTERS.add_to
 def shortlist(
     data: Annotated[str, typer.Argument(metavar="DATA", help="As for train; the test set is not read.")],
     models: Annotated[
@@ -60,7 +60,7 @@ def shortlist(
         int, typer.Option("--seed", help="Train with the same seed to keep the test set unseen.", rich_help_panel="Run")
     ] = 0,
     as_json: data_and_json.Json = False,
-    **options: Any,  # noqa: ANN401 - see `FILTERS`
+    **options: Any,  # noqa: ANN401 - see `NETWORK_FILTERS`
 ) -> None:
     """Rank pretrained networks on your images without training."""
     from headstart.apps.cli.text import console

@@ -6,7 +6,7 @@ import pytest
 import typer
 
 from headstart.apps.cli.main import app
-from headstart.apps.cli.options.filters import FILTERS, SEARCH, query_of
+from headstart.apps.cli.options.filters import NETWORK_FILTERS, SEARCH, query_of
 from headstart.errors import HeadstartError
 from headstart.networks.cards.search import QUERY_OPTIONS, ModelQuery
 
@@ -28,7 +28,7 @@ GIVEN = {
 }
 
 
-@pytest.mark.parametrize(("command", "derived"), [("models", SEARCH), ("shortlist", FILTERS)])
+@pytest.mark.parametrize(("command", "derived"), [("models", SEARCH), ("shortlist", NETWORK_FILTERS)])
 def test_both_commands_have_every_option(command: str, derived):
     options = {parameter.name: parameter for parameter in COMMANDS[command].params}
     assert set(derived.fields) == set(QUERY_OPTIONS) - ({"sort"} if command == "shortlist" else set())

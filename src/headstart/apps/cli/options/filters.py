@@ -11,7 +11,7 @@ from headstart.networks.cards.search import ModelQuery
 SEARCH = DerivedOptions(ModelQuery)
 """Of `models`, which shows a list in an order."""
 
-FILTERS = DerivedOptions(ModelQuery, without=("sort",))
+NETWORK_FILTERS = DerivedOptions(ModelQuery, without=("sort",))
 """Of `shortlist`, which ranks by its own scores."""
 
 

@@ -1,0 +1,1 @@
+"""The command that finds what is wrong with a run."""
