@@ -53,7 +53,7 @@ def test_a_test_folder_of_another_kind_is_the_first_thing_said(make_folder: Call
 
 def test_a_healthy_run_is_silent_and_a_bundle_knows_its_images(make_folder: Callable[..., Path], tmp_path: Path):
     source = make_folder("set", per_class=12)
-    request = Request(DataPlan(source=str(source)), strategy="probe_then_tune", input_size=32, epochs=1)
+    request = Request(DataPlan(source=str(source)), strategy="probe_then_tune", input_size=32, epochs=1, lr=1e-5)
     run = train(request, out=tmp_path / "run").run
     metrics = run.metrics()
     assert metrics is not None
