@@ -53,6 +53,7 @@ def alarm_sets() -> dict[str, tuple[str, str]]:
         "hymenoptera": ("hymenoptera", "image"),
         "cifar10": (str(sample), "image"),
         "chest_xray, by patient": ("chest_xray", "patient"),
+        "documents": ("documents", "image"),
         "documents, by book": ("documents", "book"),
     }
 
