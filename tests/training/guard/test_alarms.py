@@ -79,6 +79,13 @@ def test_features_far_from_the_pretrained_ones_are_forgotten():
     assert not raised(replace(lost, weights="random"), phase="tune", epoch=3), "random weights hold nothing"
 
 
+def test_a_high_validation_loss_alone_is_no_divergence_where_images_are_classified_correctly():
+    """One confident mistake among few images makes a large mean."""
+    assert not raised(run([0.3], [3.0], [0.75]), phase="tune", epoch=1)
+    (alarm,) = raised(run([0.3], [3.0], [0.5]), phase="tune", epoch=1)
+    assert alarm.alarm == "diverging"
+
+
 def test_a_loss_that_is_not_finite_is_an_alarm_of_its_own():
     history = AlarmHistory(entries=(), epochs=3, guess_loss=0.7, guess_accuracy=0.5, broken_epoch=2)
     (alarm,) = raised(history, phase="tune", epoch=2)

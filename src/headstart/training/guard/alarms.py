@@ -72,6 +72,9 @@ LOSS_FACTOR = 2.0
 def diverging(history: AlarmHistory) -> AlarmFinding | None:
     """The last epoch's training loss is above 1.5 times that of guessing, or its validation loss above 2 times.
 
+    Of the validation loss this counts only where the validation accuracy is at most one standard error above that of
+    always predicting the largest class: of few images, one that is confidently wrong makes a large mean.
+
     Guessing is predicting the shares of the classes for every image; its loss is their entropy. A network that has
     learned anything is below it in training. With random weights two epochs in a row must be so, because running
     statistics lag behind in the first.
@@ -81,7 +84,7 @@ def diverging(history: AlarmHistory) -> AlarmFinding | None:
         return None
     if all(one.train_loss > 1.5 * history.guess_loss for one in last):
         what, loss = "training", last[-1].train_loss
-    elif all((one.validation_loss or 0.0) > LOSS_FACTOR * history.guess_loss for one in last):
+    elif all(_guesses_badly(one, history) for one in last):
         what, loss = "validation", last[-1].validation_loss or 0.0
     else:
         return None
@@ -91,6 +94,14 @@ def diverging(history: AlarmHistory) -> AlarmFinding | None:
         LOWER_LR,
         {"loss": loss, "guess_loss": history.guess_loss},
     )
+
+
+def _guesses_badly(one: LedgerEntry, history: AlarmHistory) -> bool:
+    """Whether the validation pass of an epoch is worse than guessing by loss, and no better by accuracy."""
+    if one.validation_loss is None or one.validation_loss <= LOSS_FACTOR * history.guess_loss:
+        return False
+    error = share_error(history.guess_accuracy, one.validation_images)
+    return (one.validation_accuracy or 0.0) <= history.guess_accuracy + error
 
 
 def forgetting(history: AlarmHistory) -> AlarmFinding | None:
