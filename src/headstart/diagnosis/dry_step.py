@@ -36,7 +36,7 @@ class DryStep:
     first_layer: str = ""
     """Path of that layer."""
     executed: tuple[str, ...] = ()
-    """Paths of modules without children, in order of their first call."""
+    """Paths of modules without children or with tensors of their own, in order of their first call."""
     moved_buffers: frozenset[str] = frozenset()
     """Names of buffers that changed in the forward pass in training mode."""
     differs_by_mode: frozenset[str] = frozenset()
@@ -128,7 +128,9 @@ def _watched(model: nn.Module, found: DryStep) -> Iterator[None]:
             found.entered, found.first_layer = inputs[0].detach(), path
 
     for module, _ in paths.items():
-        if not any(True for _ in module.children()):
+        # timm's norms hold their activation as a child: what has tensors of its own counts too.
+        holds = any(True for _ in module.parameters(recurse=False)) or any(True for _ in module.buffers(recurse=False))
+        if holds or not any(True for _ in module.children()):
             handles.append(module.register_forward_pre_hook(before))
     try:
         yield

@@ -25,8 +25,12 @@ def diagnose_setup(setup: Setup) -> DoctorResult:
             if reason:
                 omitted.append(OmittedCheck(check.name, reason))
                 continue
+            try:
+                findings += check.find(examined)
+            except Exception as error:  # one odd object of the user's must not hide what other checks find
+                omitted.append(OmittedCheck(check.name, f"it failed with {type(error).__name__}: {str(error)[:80]}"))
+                continue
             names.append(check.name)
-            findings += check.find(examined)
     subject = (
         f"{setup.framework} set-up"
         if setup.model is None

@@ -86,6 +86,19 @@ def test_a_real_network_set_up_well_and_badly():
     assert {"normalisation_differs", "learning_rate_erases", "one_learning_rate", "preprocessing_differs"} <= found
 
 
+def test_norms_of_timm_drift_too():
+    """They hold their activation as a child."""
+    network = embedded().train()
+    network.requires_grad_(False)
+    network.classifier = torch.nn.Linear(network.classifier.in_features, 3)
+    sgd = torch.optim.SGD(network.classifier.parameters(), 1e-3, momentum=0.9)
+    half = standard(side=96, normalise=([0.5] * 3, [0.5] * 3))
+    images = DataLoader(Pictures(half, side=96), 4, shuffle=True)
+    result = headstart.doctor(network, sgd, loader=images, weights="tf_efficientnet_lite0", input_size=96)
+    assert [one.id for one in result.findings] == ["frozen_batch_norm_drifts"]
+    assert "49 of 49" in result.findings[0].evidence
+
+
 def test_an_argument_that_is_none_is_refused():
     with pytest.raises(ArgumentError, match="accumulate"):
         headstart.doctor(pretrained(), accumulate=0)
