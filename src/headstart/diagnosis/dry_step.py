@@ -31,6 +31,8 @@ class DryStep:
     forward_error: str = ""
     outputs: Tensor | None = None
     """(B, K) or whatever the network gives."""
+    auxiliary: tuple[Tensor, ...] = ()
+    """Further outputs of the same shape: logits of auxiliary heads."""
     entered: Tensor | None = None
     """(B, C, H, W) input of the first layer with weights."""
     first_layer: str = ""
@@ -185,6 +187,7 @@ def _forward(found: DryStep, model: nn.Module, images: Tensor) -> None:
         found.forward_error = _last_line(error)
         return
     found.outputs = output_tensor(raw)
+    found.auxiliary = _auxiliary(raw, found.outputs)
     found.differs_by_mode = frozenset(differing)
     found.moved_buffers = frozenset(
         name
@@ -226,6 +229,13 @@ def output_tensor(raw: Any) -> Tensor | None:  # noqa: ANN401 - what networks re
     return next((one for one in values if isinstance(one, Tensor)), None)
 
 
+def _auxiliary(raw: Any, outputs: Tensor | None) -> tuple[Tensor, ...]:  # noqa: ANN401 - what networks return
+    if outputs is None or not isinstance(raw, list | tuple):
+        return ()
+    tensors = (one for one in raw if isinstance(one, Tensor) and one is not outputs)
+    return tuple(one for one in tensors if one.shape == outputs.shape)
+
+
 def _backward(found: DryStep, model: nn.Module, criterion: Any, labels: Tensor | None) -> None:  # noqa: ANN401
     outputs = found.outputs
     assert outputs is not None
@@ -236,6 +246,8 @@ def _backward(found: DryStep, model: nn.Module, criterion: Any, labels: Tensor |
         found.loss_error = _last_line(error)
         loss = outputs.float().square().mean()  # gradients can still be examined
     found.loss = float(loss.detach()) if not found.loss_error else None
+    for logits in found.auxiliary:  # their parameters get gradients from a loss of their own
+        loss = loss + logits.float().square().mean()
     if not loss.requires_grad:
         return
     try:
