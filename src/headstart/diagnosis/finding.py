@@ -12,7 +12,7 @@ _WIDTH = 110
 _ORDER: dict[Level, int] = {"error": 0, "warning": 1, "info": 2}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class DoctorFinding:
     """One thing that is wrong, with its numbers and the way out."""
 
@@ -30,6 +30,9 @@ class DoctorFinding:
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
         return asdict(self)
+
+    def __repr__(self) -> str:
+        return f"DoctorFinding({self.level} {self.id}: {self.what})"
 
     def __str__(self) -> str:
         """`error[id] what`, then evidence and remedy, indented."""

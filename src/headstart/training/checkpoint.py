@@ -200,8 +200,6 @@ class TrainingState:
     """Of the current phase, where it is a step."""
     average: Mapping[str, Any] | None = None
     """Of the weights over the steps of the current phase (`WeightAverage.state`), where the plan has one."""
-    start: Mapping[str, Any] | None = None
-    """The network's whole state before anything was trained, where the plan pulls weights towards it."""
     validation_predictions: ValidationPredictions = field(default_factory=ValidationPredictions)
     """Results of every candidate so far on the validation images."""
     epoch_start: Mapping[str, Any] | None = None
@@ -227,7 +225,6 @@ def save_state(path: Path, state: TrainingState) -> None:
         "depths": _candidate_to_raw(state.depths),
         "rounds": _rounds_to_raw(state.rounds),
         "average": state.average,
-        "start": state.start,
         "validation_predictions": state.validation_predictions.to_raw(),
         "epoch_start": state.epoch_start,
     }
@@ -258,7 +255,6 @@ def load_state(path: Path) -> TrainingState | None:
         depths=_candidate_from_raw(raw.get("depths")),
         rounds=_rounds_from_raw(raw.get("rounds")),
         average=raw.get("average"),
-        start=raw.get("start"),
         validation_predictions=ValidationPredictions.from_raw(raw.get("validation_predictions")),
         epoch_start=raw.get("epoch_start"),
     )

@@ -356,7 +356,7 @@ class PhaseTraining:
         progress.start_rescue()
         self.phase = lowered(training.planned(self.phase.name), progress.rescues)
         # What the optimizer remembers are steps that led away: it begins anew too.
-        optimizer, start = training.plan.optimizer, training.pretrained()
+        optimizer, start = training.plan.optimizer, training.start
         self._entered = enter(training.torch_classifier(), self.phase, optimizer, start=start)
         self.optimizer, self.diverged, self._alarms = self._entered.optimizer, False, []
         most = training.plan.selection.most_rescues

@@ -30,7 +30,7 @@ def entered_phase(training: Training, phase: TrainPhase) -> Iterator[PhaseTraini
     is_step = phase.begins == "if_it_can_pay"
     if not is_step and not progress.rescues:
         start_head(plan, phase, training.progress, training.source)
-    entered = enter(classifier, lowered(phase, progress.rescues), plan.optimizer, start=training.pretrained())
+    entered = enter(classifier, lowered(phase, progress.rescues), plan.optimizer, start=training.start)
     if training.state.optimizer is not None:  # the phase had begun in another process
         entered.optimizer.load_state_dict(training.state.optimizer)
         if entered.average is not None and training.state.average is not None:
@@ -48,7 +48,7 @@ def entered_phase(training: Training, phase: TrainPhase) -> Iterator[PhaseTraini
     if phase.peak_lr == "find":
         phase = _with_found_learning_rates(training, phase, feed)
         # The optimizer again: its parameter groups hold the learning rates.
-        entered = enter(classifier, phase, plan.optimizer, start=training.pretrained())
+        entered = enter(classifier, phase, plan.optimizer, start=training.start)
     training.progress.epoch_seconds += time.monotonic() - started
     phase = lowered(phase, progress.rescues)
     current = (StepTraining if is_step else PhaseTraining)(training, phase, entered, feed)

@@ -199,14 +199,6 @@ class Training:
         """The line of a phase in the table of phases."""
         return phase_row(phase, self.progress.rows, head=self.classifier.group_names[-1], reason=reason)
 
-    def pretrained(self) -> Mapping[str, Any] | None:
-        """Tensors of the network as it was before anything was trained, where the plan pulls weights towards them."""
-        if self.plan.optimizer.l2_sp == 0:
-            return None
-        if self.state.start is None:
-            self.state.start = self.state.probe.weights if self.state.probe else self.classifier.state()
-        return self.state.start
-
     @property
     def before_step(self) -> Candidate | None:
         """The candidate that a step must be better than; None where the plan has no linear probe."""

@@ -106,7 +106,7 @@ class StepTraining(PhaseTraining):
             write_head(training.torch_classifier(), head)
         elif validated:
             write_tensors(training.torch_classifier(), before.folds[state.round])
-        optimizer, start = training.plan.optimizer, training.pretrained()
+        optimizer, start = training.plan.optimizer, training.start
         self._entered = enter(training.torch_classifier(), self.phase, optimizer, start=start)
         self.optimizer = self._entered.optimizer
         self._guard = None  # the fixed batch is of the images of the round
