@@ -249,6 +249,7 @@ def test_a_learning_rate_that_is_not_the_planned_one_stops_the_run(prepare: Call
         run_fit(prepare(strategy="discriminative", epochs=1))
 
 
+@pytest.mark.slow
 def test_a_group_that_stands_still_gives_one_warning(prepare: Callable):
     task = prepare(strategy="discriminative", epochs=2)
     raw = task.plan.model_dump(mode="json")
@@ -474,6 +475,7 @@ def test_weights_of_images_reach_the_loss_of_every_step(prepare: Callable, monke
     assert {(label, round(weight / min(w for _, w in pairs), 5)) for label, weight in pairs} == {(0, 3.0), (1, 1.0)}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["balanced_sampling", "logit_adjustment"])
 def test_a_balanced_run_stopped_inside_an_epoch_goes_on_bit_for_bit(prepare: Callable, tmp_path: Path, method: str):
     folder = make_images(tmp_path / "photos")

@@ -229,6 +229,7 @@ def test_unlabelled_tiles_are_embedded(tiles: Path, tmp_path: Path):
     assert (len(found.ids), set(found.labels)) == (2 * A_CLASS, {""})
 
 
+@pytest.mark.slow
 def test_depths_are_probed_on_bands_with_and_without_the_run(trained: TrainResult, tiles: Path, tmp_path: Path):
     alone = headstart.probe(tiles, progress="none", patches=tmp_path / "patches.png")
     assert (alone.channels_by, alone.accuracy) == ("learned", 1)

@@ -51,6 +51,7 @@ def test_order_head_and_one_training_step_hold_when_computed(name: str):
     assert verdict.backbone_groups >= 4
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name in TORCHVISION if name not in NUMERIC])
 def test_every_torchvision_network_is_divided_and_has_a_new_head(name: str):
     verdict = structural_verdict(find_model(f"torchvision/{name}").card)
