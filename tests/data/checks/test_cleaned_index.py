@@ -146,6 +146,9 @@ def test_places_that_would_do_harm_are_refused_early(tmp_path: Path):
         refuse_cleaned_index(folder / "fixed", data)
     with pytest.raises(DataError, match="is no folder"):
         refuse_cleaned_index(tmp_path / "away" / "fixed", data)
+    (tmp_path / "taken").write_text("")
+    with pytest.raises(DataError, match="is a file"):
+        refuse_cleaned_index(tmp_path / "taken", data)
     (tmp_path / "fixed").mkdir()
     refuse_cleaned_index(tmp_path / "fixed", data)
     (tmp_path / "fixed" / "index.csv").write_text("image,label\n")

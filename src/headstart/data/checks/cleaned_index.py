@@ -131,6 +131,10 @@ def refuse_cleaned_index(folder: Path, dataset: Dataset) -> None:
             expected="another folder",
             remedy=f"--fix {source.name}-cleaned",
         )
+    if is_there(folder) and not is_folder(folder):
+        raise DataError(
+            f"{folder} is a file", expected="a folder, or a name that is free", remedy="name another folder"
+        )
     if is_there(folder / INDEX_NAME):
         raise DataError(f"{folder / INDEX_NAME} is there already", remedy="name another folder, or remove it")
     if not is_folder(folder.absolute().parent):
